@@ -20,7 +20,7 @@ class Candidates:
     message: str
     """Half a sentence for people: which algorithm and why it, what it did."""
     convergence: list[Iteration] = field(default_factory=list)
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     qubits: int | None = None
     circuit_depth: int | None = None
     circuit: str | None = None

@@ -9,17 +9,17 @@ class SolverError(Exception):
     exit_code = ExitCode.INTERNAL_ERROR
 
 
-class InvalidTask(SolverError):
+class InvalidTaskError(SolverError):
     """Nobody can solve this: the task or its data is wrong."""
 
     exit_code = ExitCode.INVALID_TASK
 
 
-class InputUnreadable(SolverError):
+class InputUnreadableError(SolverError):
     exit_code = ExitCode.INPUT_UNREADABLE
 
 
-class BackendUnavailable(SolverError):
+class BackendUnavailableError(SolverError):
     """This backend cannot run this task; another, or a classical solver, may."""
 
     exit_code = ExitCode.BACKEND_UNAVAILABLE

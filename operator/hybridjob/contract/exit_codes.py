@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 64
     """The command line was wrong."""
     INVALID_TASK = 65
-    """The task or its problem cannot be solved by anyone: malformed data, unreadable circuit, infeasible by construction."""
+    """Nobody can solve this task: malformed data, unreadable circuit, infeasible by construction."""
     INPUT_UNREADABLE = 66
     """The problem's data could not be read (missing file, unreachable URI)."""
     BACKEND_UNAVAILABLE = 69
