@@ -1,0 +1,5 @@
+"""The typed models of the resources; CRDs, JSON schemas and the reference pages are generated from them."""
+
+GROUP = "hybridjob.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"

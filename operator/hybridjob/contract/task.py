@@ -51,9 +51,13 @@ class PrepareStep(Model):
     """One step of classical feature compression: exactly one of the fields is set."""
 
     standardize: Standardize | None = None
+    """Subtract each column's mean and divide by its standard deviation."""
     min_max: MinMax | None = None
+    """Scale each column to [0, 1]."""
     pca: Pca | None = None
+    """Project on the first principal components."""
     select_k_best: SelectKBest | None = None
+    """Keep the columns with the highest univariate score (F test against the target)."""
 
 
 class QuantumTask(Model):

@@ -1,0 +1,440 @@
+"""HybridJob: one unit of hybrid work, and its status."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from hybridjob.api.common import (
+    Condition,
+    Currency,
+    Money,
+    Name,
+    ObjectMeta,
+    Resource,
+    Rule,
+    SignedRatio,
+    Timestamp,
+    TransitionRule,
+    list_of,
+)
+from hybridjob.contract import task as contract
+from hybridjob.contract.base import Model
+from hybridjob.contract.problems import FORMATS, PARAMETERS, SHAPES, ProblemFormat, ProblemType
+
+State = Literal["Pending", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"]
+Route = Literal["Quantum", "Classical"]
+Strategy = Literal["ClassicalOnly", "QuantumFirst"]
+
+FallbackReason = Literal["SolverFailed", "BackendUnavailable", "BudgetExceeded", "LatencyExceeded", "QualityRegressed"]
+"""Why a job leaves the quantum route."""
+Reason = Literal[
+    "SolverFailed",
+    "BackendUnavailable",
+    "BudgetExceeded",
+    "LatencyExceeded",
+    "QualityRegressed",
+    "InvalidProblem",
+    "Cancelled",
+]
+"""Why a job fell back, failed or was cancelled: one closed list."""
+FALLBACK_REASONS: tuple[FallbackReason, ...] = (
+    "SolverFailed",
+    "BackendUnavailable",
+    "BudgetExceeded",
+    "LatencyExceeded",
+    "QualityRegressed",
+)
+
+CIRCUIT_TYPES: frozenset[ProblemType] = frozenset({"Circuit", "Expectation"})
+TABLE_TYPES: frozenset[ProblemType] = frozenset({"FeatureSelection"})
+
+MAX_ATTEMPTS = 10
+MAX_SOLUTION_LENGTH = 1024
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
+
+
+class ConfigMapKeyRef(Resource):
+    """A key of a ConfigMap in the job's own namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+
+def _format_rule(problem_type: ProblemType, formats: tuple[ProblemFormat, ...]) -> Rule:
+    def holds(problem: "ProblemSpec") -> bool:
+        return problem.type != problem_type or problem.format is None or problem.format in formats
+
+    return Rule(
+        cel=f"self.type != '{problem_type}' || !has(self.format) || self.format in [{_quoted(formats)}]",
+        message=f"must be one of {', '.join(formats)} for type {problem_type}",
+        holds=holds,
+        field="format",
+    )
+
+
+_SOURCES = ("inline", "text", "configMapKeyRef", "uri")
+
+
+class ProblemSpec(Resource):
+    """The problem: one type, one source of data."""
+
+    type: ProblemType
+    """What kind of problem it is."""
+    format: ProblemFormat | None = None
+    """How the data reads. The default is Json, LP for BinaryProgram, and QASM3 for Circuit and Expectation."""
+    inline: Annotated[
+        dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    ] = None
+    """The data as an object, in the Json shape of the type."""
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1_048_576)] | None = None
+    """The data as a string in the given format."""
+    config_map_key_ref: ConfigMapKeyRef | None = None
+    """The data in a ConfigMap of the same namespace."""
+    uri: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
+    """The data at a path or URL that fsspec opens; a relative path is relative to the manifest."""
+    parameters: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = {}
+    """Parameters of the type: FeatureSelection and Expectation need them, the others take none."""
+
+    rules = (
+        Rule(
+            cel="[" + ", ".join(f"has(self.{name})" for name in _SOURCES) + "].filter(x, x).size() == 1",
+            message="must have exactly one source: inline, text, configMapKeyRef or uri",
+            holds=lambda p: sum(source is not None for source in (p.inline, p.text, p.config_map_key_ref, p.uri)) == 1,
+        ),
+        *(_format_rule(problem_type, formats) for problem_type, formats in FORMATS.items()),
+        Rule(
+            cel=f"!has(self.inline) || self.type in [{_quoted(SHAPES)}]",
+            message="may not be used with this type, which is text: use text, configMapKeyRef or uri",
+            holds=lambda p: p.inline is None or p.type in SHAPES,
+            field="inline",
+        ),
+        Rule(
+            cel="!has(self.inline) || !has(self.format) || self.format == 'Json'",
+            message="must be Json with inline data",
+            holds=lambda p: p.inline is None or p.format in (None, "Json"),
+            field="format",
+        ),
+        Rule(
+            cel=f"has(self.parameters) == (self.type in [{_quoted(PARAMETERS)}])",
+            message="must be given for FeatureSelection and Expectation, and may not be given for any other type",
+            holds=lambda p: bool(p.parameters) == (p.type in PARAMETERS),
+            field="parameters",
+        ),
+    )
+
+    @property
+    def read_format(self) -> ProblemFormat:
+        """The format, with the default of the type."""
+        return self.format or FORMATS[self.type][0]
+
+
+class PrepareStep(contract.PrepareStep, Resource):
+    """One step of classical feature compression; exactly one of the fields is set."""
+
+    rules = (
+        Rule(
+            cel="[has(self.standardize), has(self.minMax), has(self.pca), has(self.selectKBest)]"
+            ".filter(x, x).size() == 1",
+            message="must be exactly one of standardize, minMax, pca and selectKBest",
+            holds=lambda s: sum(step is not None for step in (s.standardize, s.min_max, s.pca, s.select_k_best)) == 1,
+        ),
+    )
+
+
+class QuantumSpec(Resource):
+    """The quantum route."""
+
+    sdk: Literal["Auto", "Qiskit", "Cirq"] = "Auto"
+    """Which SDK's backends may be used."""
+    algorithm: contract.QuantumAlgorithm | None = None
+    """QAOA for optimisation problems, Sampling for Circuit and Expectation; the default follows the type."""
+    backends: Annotated[list[Name], list_of("atomic", 32)] = []
+    """Narrows the policy's backends, in order of preference."""
+    shots: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    """Samples taken of the final circuit (of each measurement group, for Expectation)."""
+    layers: Annotated[int, Field(ge=1, le=32)] = 3
+    """QAOA layers, p."""
+    max_iterations: Annotated[int, Field(ge=0, le=10_000)] = 40
+    """Evaluations of the QAOA angle search; 0 uses the starting angles as they are."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
+    """Seed of everything random on this route."""
+
+
+class ClassicalSpec(Resource):
+    """The classical route: the fallback, and the baseline of every quantum answer."""
+
+    algorithm: contract.ClassicalAlgorithm = "Auto"
+    """Auto picks by size and structure, and says why."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
+    """Seed of everything random on this route."""
+
+
+class RoutingSpec(Resource):
+    strategy: Strategy
+    """ClassicalOnly, or QuantumFirst: quantum, and classical when that ends badly."""
+
+
+class LimitsSpec(Resource):
+    """What the job may cost and how long it may take."""
+
+    max_cost: Money | None = None
+    """The most that all attempts together may cost."""
+    currency: Currency | None = None
+    """The currency of maxCost."""
+    queue_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 600
+    """From creation to the start of the first solver."""
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] = 900
+    """For each attempt, from the start of its solver."""
+    completion_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 3600
+    """From creation to the end of the preferred route. A fallback that begins then still has activeDeadlineSeconds."""
+
+    rules = (
+        Rule(
+            cel="has(self.maxCost) == has(self.currency)",
+            message="must be given together with maxCost, and only with it",
+            holds=lambda limits: (limits.max_cost is None) == (limits.currency is None),
+            field="currency",
+        ),
+    )
+
+
+class FallbackSpec(Resource):
+    """When the classical solver takes over."""
+
+    on: Annotated[list[FallbackReason], list_of("set", len(FALLBACK_REASONS))] = list(FALLBACK_REASONS)
+    """The causes that roll back to the classical route; the others fail the job. Quote the key in YAML: "on"."""
+    max_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] = 2
+    """Attempts on each route before it counts as SolverFailed; only failures that may pass are tried again."""
+
+
+class AcceptanceSpec(Resource):
+    """What an answer must be to be accepted."""
+
+    feasible: bool = True
+    """The answer must satisfy the problem's constraints."""
+    min_improvement_over_baseline: SignedRatio | None = None
+    """The least relative improvement of a quantum answer over the classical baseline: "0.05" means 5 % better,
+    "-0.10" at most 10 % worse."""
+
+
+_OPTIMISATION = "!(self.problem.type in [" + _quoted(CIRCUIT_TYPES) + "])"
+
+
+class HybridJobSpec(Resource):
+    """What to solve and what must hold. Immutable after creation, except cancel."""
+
+    policy_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """The QuantumBackendPolicy; may be left out when exactly one selects the namespace, or one is the default."""
+    problem: ProblemSpec
+    prepare: Annotated[list[PrepareStep], list_of("atomic", 16)] = []
+    """Classical feature compression, applied in order before anything is encoded."""
+    quantum: QuantumSpec | None = None
+    """Absent means classical only."""
+    classical: ClassicalSpec = ClassicalSpec()
+    routing: RoutingSpec | None = None
+    """The default is QuantumFirst with a quantum route and ClassicalOnly without."""
+    limits: LimitsSpec = LimitsSpec()
+    fallback: FallbackSpec = FallbackSpec()
+    acceptance: AcceptanceSpec = AcceptanceSpec()
+    cancel: bool = False
+    """Set to true to cancel the job; cannot be taken back."""
+
+    rules = (
+        Rule(
+            cel="!has(self.routing) || self.routing.strategy != 'QuantumFirst' || has(self.quantum)",
+            message="must be given with routing.strategy QuantumFirst",
+            holds=lambda s: s.routing is None or s.routing.strategy != "QuantumFirst" or s.quantum is not None,
+            field="quantum",
+        ),
+        Rule(
+            cel=f"!has(self.prepare) || self.prepare.size() == 0 || self.problem.type in [{_quoted(TABLE_TYPES)}]",
+            message="may only be used with problems that are tables (FeatureSelection)",
+            holds=lambda s: not s.prepare or s.problem.type in TABLE_TYPES,
+            field="prepare",
+        ),
+        Rule(
+            cel="!has(self.quantum) || !has(self.quantum.algorithm) || "
+            f"({_OPTIMISATION}) == (self.quantum.algorithm == 'QAOA')",
+            message="algorithm must be QAOA for optimisation problems and Sampling for Circuit and Expectation",
+            holds=lambda s: (
+                s.quantum is None
+                or s.quantum.algorithm is None
+                or (s.problem.type not in CIRCUIT_TYPES) == (s.quantum.algorithm == "QAOA")
+            ),
+            field="quantum",
+        ),
+        Rule(
+            cel="self.classical.algorithm == 'Auto' || "
+            f"({_OPTIMISATION}) == (self.classical.algorithm != 'Statevector')",
+            message="algorithm must be Auto or Statevector for Circuit and Expectation, "
+            "and may not be Statevector for any other type",
+            holds=lambda s: (
+                s.classical.algorithm == "Auto"
+                or (s.problem.type not in CIRCUIT_TYPES) == (s.classical.algorithm != "Statevector")
+            ),
+            field="classical",
+        ),
+        Rule(
+            cel=f"!has(self.acceptance.minImprovementOverBaseline) || {_OPTIMISATION}",
+            message="minImprovementOverBaseline may not be used with Circuit and Expectation, which have no better "
+            "or worse answer",
+            holds=lambda s: s.acceptance.min_improvement_over_baseline is None or s.problem.type not in CIRCUIT_TYPES,
+            field="acceptance",
+        ),
+    )
+    transition_rules = (
+        *(
+            TransitionRule(f"self.{name} == oldSelf.{name}", f"{name} is immutable")
+            for name in ("problem", "classical", "limits", "fallback", "acceptance")
+        ),
+        *(
+            TransitionRule(
+                f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+                f"{name} is immutable",
+            )
+            for name in ("policyName", "prepare", "quantum", "routing")
+        ),
+        TransitionRule("!oldSelf.cancel || self.cancel", "cancel cannot be taken back"),
+    )
+
+    @property
+    def strategy(self) -> Strategy:
+        """The routing strategy, with the default."""
+        if self.routing is not None:
+            return self.routing.strategy
+        return "QuantumFirst" if self.quantum is not None else "ClassicalOnly"
+
+
+class Sample(Model):
+    """One outcome of the answer's ranking."""
+
+    solution: Annotated[str, StringConstraints(max_length=MAX_SOLUTION_LENGTH)]
+    objective: float
+    feasible: bool
+    count: Annotated[int, Field(ge=0)]
+
+
+class ResultStatus(Model):
+    """The answer, verified: objective and feasibility are recomputed from the original problem."""
+
+    objective: float
+    """In the problem's own units and sense."""
+    sense: Literal["Maximize", "Minimize", "Value"]
+    feasible: bool
+    baseline: float | None = None
+    """The classical solver's objective on the same instance."""
+    solution: Annotated[str, StringConstraints(max_length=MAX_SOLUTION_LENGTH)] | None = None
+    """The bit string in variable order; longer ones are in the payload."""
+    algorithm: Annotated[str, StringConstraints(max_length=64)] | None = None
+    digest: Annotated[str, StringConstraints(max_length=80)] | None = None
+    """SHA-256 of the payload."""
+    reference: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    """Where the payload is."""
+    top: Annotated[list[Sample], list_of("atomic", 16)] = []
+    """The best outcomes, best first."""
+
+
+class AttemptStatus(Model):
+    """One run of one solver."""
+
+    number: Annotated[int, Field(ge=1, le=100)]
+    route: Route
+    backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    state: Literal["Pending", "Running", "Cancelling", "Succeeded", "Failed", "Cancelled"]
+    reason: Reason | None = None
+    message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    created_time: Timestamp
+    start_time: Timestamp | None = None
+    end_time: Timestamp | None = None
+    exit_code: int | None = None
+    """Negative for the signal that ended the solver."""
+    reserved: Money | None = None
+    cost: Money | None = None
+    queue_seconds: Annotated[float, Field(ge=0)] | None = None
+    run_seconds: Annotated[float, Field(ge=0)] | None = None
+    shots: Annotated[int, Field(ge=0)] | None = None
+    qubits: Annotated[int, Field(ge=0)] | None = None
+    circuit_depth: Annotated[int, Field(ge=0)] | None = None
+    objective: float | None = None
+    """What this attempt answered, whether or not it was accepted."""
+    feasible: bool | None = None
+
+
+class CostStatus(Model):
+    currency: Currency
+    estimated: Money
+    """The most that the chosen attempt was estimated to cost."""
+    reserved: Money
+    """Held for attempts under way."""
+    actual: Money
+    """Charged for attempts that ended."""
+
+
+class LatencyStatus(Model):
+    queue_seconds: Annotated[float, Field(ge=0)] | None = None
+    """From creation to the start of the first solver."""
+    run_seconds: Annotated[float, Field(ge=0)] | None = None
+    """Of all attempts together."""
+    total_seconds: Annotated[float, Field(ge=0)] | None = None
+    """From creation to the end."""
+
+
+class FallbackStatus(Model):
+    source: Annotated[Route, Field(alias="from")]
+    target: Annotated[Route, Field(alias="to")]
+    reason: FallbackReason
+    message: Annotated[str, StringConstraints(max_length=2048)]
+    time: Timestamp
+
+
+class OptionStatus(Model):
+    """One route that was weighed."""
+
+    route: Route
+    backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    estimated_cost: Money | None = None
+    currency: Currency | None = None
+    reason: Annotated[str, StringConstraints(max_length=64)]
+    """One word: why it was chosen, or what rules it out."""
+    message: Annotated[str, StringConstraints(max_length=2048)]
+
+
+class DecisionStatus(Model):
+    """Why this route."""
+
+    chosen: OptionStatus | None = None
+    rejected: Annotated[list[OptionStatus], list_of("atomic", 64)] = []
+
+
+class HybridJobStatus(Model):
+    """What the engine knows and decided. Written by the operator only."""
+
+    conditions: Annotated[list[Condition], list_of("map", 8, "type")] = []
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    state: State = "Pending"
+    """One word for people and printer columns."""
+    reason: Reason | None = None
+    message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    policy: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """The policy that holds for this job."""
+    route: Route | None = None
+    backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    attempts: Annotated[list[AttemptStatus], list_of("map", 64, "number")] = []
+    cost: CostStatus | None = None
+    latency: LatencyStatus | None = None
+    result: ResultStatus | None = None
+    fallback: FallbackStatus | None = None
+    decision: DecisionStatus | None = None
+
+
+class HybridJob(Resource):
+    """A problem, a quantum route, a classical route, and what must hold of cost, latency and quality."""
+
+    api_version: Literal["hybridjob.dev/v1alpha1"]
+    kind: Literal["HybridJob"]
+    metadata: ObjectMeta
+    spec: HybridJobSpec
+    status: HybridJobStatus | None = None
