@@ -49,7 +49,7 @@ Money = Annotated[
     PlainSerializer(_format_decimal),
     WithJsonSchema({"type": "string", "pattern": MONEY_PATTERN, "maxLength": 20}),
 ]
-"""An amount or a rate: on the wire a decimal string with at most 6 fraction digits, in code a Decimal, never a float."""
+"""An amount or a rate: a decimal string with at most 6 fraction digits on the wire, a Decimal in code; no floats."""
 
 SignedRatio = Annotated[
     Decimal,

@@ -48,6 +48,9 @@ FALLBACK_REASONS: tuple[FallbackReason, ...] = (
 CIRCUIT_TYPES: frozenset[ProblemType] = frozenset({"Circuit", "Expectation"})
 TABLE_TYPES: frozenset[ProblemType] = frozenset({"FeatureSelection"})
 
+CLASSICAL_BACKEND = "classical"
+"""The name of the classical route among the backends; no policy may give it to one of its own."""
+
 MAX_ATTEMPTS = 10
 MAX_SOLUTION_LENGTH = 1024
 
@@ -342,7 +345,8 @@ class AttemptStatus(Model):
 
     number: Annotated[int, Field(ge=1, le=100)]
     route: Route
-    backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    backend: Annotated[str, StringConstraints(max_length=63)]
+    """The policy's name of the backend; classical on the classical route."""
     state: Literal["Pending", "Running", "Cancelling", "Succeeded", "Failed", "Cancelled"]
     reason: Reason | None = None
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
@@ -364,7 +368,8 @@ class AttemptStatus(Model):
 
 
 class CostStatus(Model):
-    currency: Currency
+    currency: Currency | None = None
+    """None while everything was free."""
     estimated: Money
     """The most that the chosen attempt was estimated to cost."""
     reserved: Money
@@ -394,7 +399,7 @@ class OptionStatus(Model):
     """One route that was weighed."""
 
     route: Route
-    backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    backend: Annotated[str, StringConstraints(max_length=63)]
     estimated_cost: Money | None = None
     currency: Currency | None = None
     reason: Annotated[str, StringConstraints(max_length=64)]

@@ -17,6 +17,7 @@ from hybridjob.api.common import (
     Timestamp,
     list_of,
 )
+from hybridjob.api.hybridjob import CLASSICAL_BACKEND
 from hybridjob.contract.base import Model
 from hybridjob.contract.task import BackendKind, Sdk
 
@@ -95,6 +96,12 @@ class BackendSpec(Resource):
             message="must be Qiskit with kind NoisySimulator",
             holds=lambda b: b.kind != "NoisySimulator" or b.sdk == "Qiskit",
             field="sdk",
+        ),
+        Rule(
+            cel=f"self.name != '{CLASSICAL_BACKEND}'",
+            message=f"may not be {CLASSICAL_BACKEND}, which names the classical route",
+            holds=lambda b: b.name != CLASSICAL_BACKEND,
+            field="name",
         ),
     )
 

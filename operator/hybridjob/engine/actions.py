@@ -1,0 +1,52 @@
+"""What a runtime shall do. Every action names the job's attempt it is about, and doing it twice is doing it once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from hybridjob.api.hybridjob import HybridJobStatus, Route
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Set money aside before the attempt exists. All limits hold together, or nothing is reserved."""
+
+    attempt: int
+    backend: str
+    amount: Decimal
+    currency: str
+    limits: tuple[tuple[str, Decimal], ...]
+    """The policy's budgets in this currency: name and limit."""
+
+
+@dataclass(frozen=True)
+class StartAttempt:
+    attempt: int
+    route: Route
+    backend: str
+
+
+@dataclass(frozen=True)
+class CancelAttempt:
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Turn the attempt's reservation into a charge; zero releases it."""
+
+    attempt: int
+    amount: Decimal
+
+
+Action = Reserve | StartAttempt | CancelAttempt | Settle
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Do the actions in their order, then write the status, then tell others. Decide again at `wake_time` or when a
+    fact changes, whichever is first."""
+
+    status: HybridJobStatus
+    actions: tuple[Action, ...] = ()
+    wake_time: datetime | None = None

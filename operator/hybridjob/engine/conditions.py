@@ -1,0 +1,57 @@
+"""The conditions of a job: what kstatus, `kubectl wait` and GitOps tools read."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from hybridjob.api.common import Condition
+from hybridjob.api.hybridjob import FallbackStatus, Reason, State
+
+Status = Literal["True", "False", "Unknown"]
+
+_SUCCEEDED: Mapping[State, Status] = {"Succeeded": "True", "Failed": "False", "Cancelled": "False"}
+
+
+def conditions_of(
+    previous: Sequence[Condition],
+    *,
+    state: State,
+    reason: Reason | None,
+    message: str,
+    policy: str,
+    admitted: bool,
+    fallback: FallbackStatus | None,
+    generation: int,
+    now: datetime,
+) -> list[Condition]:
+    """All conditions, present from the first visit on. A condition's time changes only with its status."""
+    before = {condition.type: condition for condition in previous}
+
+    def condition(type_: str, status: Status, reason_: str, message_: str) -> Condition:
+        old = before.get(type_)
+        changed = old is None or old.status != status
+        return Condition(
+            type=type_,
+            status=status,
+            observed_generation=generation,
+            last_transition_time=now if changed or old is None else old.last_transition_time,
+            reason=reason_,
+            message=message_,
+        )
+
+    return [
+        condition("Succeeded", _SUCCEEDED.get(state, "Unknown"), reason or state, message),
+        condition("PolicyAccepted", "True", "Accepted", f"held to policy {policy}"),
+        condition(
+            "Admitted",
+            "True" if admitted else "False",
+            "Admitted" if admitted else "NotAdmitted",
+            "a solver was started" if admitted else "no solver was started",
+        ),
+        condition(
+            "FellBack",
+            "True" if fallback else "False",
+            fallback.reason if fallback else "NotFallenBack",
+            fallback.message if fallback else "",
+        ),
+    ]

@@ -1,0 +1,55 @@
+"""What a runtime has observed of one job. Facts are never guesses: what is not known is None or absent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+
+from hybridjob.api.hybridjob import Sample
+from hybridjob.contract.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class AttemptFacts:
+    """What is known of a solver run that exists. An attempt without facts does not exist in the world."""
+
+    start_time: datetime | None = None
+    """When the solver began to run; None while it waits for a place."""
+    end_time: datetime | None = None
+    """When it was gone for good."""
+    exit_code: int | None = None
+    """Set with end_time; negative for a signal."""
+    verdict: Verdict | None = None
+    verdict_error: str | None = None
+    """Why a solver that ended has no usable verdict."""
+    detail: str | None = None
+    """What the runtime saw of the end that the exit code does not say: the last line of the log, the memory limit."""
+    reference: str | None = None
+    """Where the payload is."""
+    top: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReservationFacts:
+    """The ledger's answer to a reservation for an attempt that has not begun."""
+
+    attempt: int
+    backend: str
+    amount: Decimal
+    granted: bool
+    message: str = ""
+    """Why it was refused."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    attempts: Mapping[int, AttemptFacts] = field(default_factory=lambda: MappingProxyType({}))
+    """By attempt number."""
+    reservation: ReservationFacts | None = None
+    used: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    """What the policy's jobs have committed and reserved, by currency."""
+    unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Backends that cannot run here, by name, and why."""
+    problem_size: int | None = None
+    """Qubits that the problem needs at least, where they can be told before it is encoded."""

@@ -1,0 +1,31 @@
+"""The states of a job and the legal transitions between them: one table, from which docs/ draws the diagram."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from hybridjob.api.hybridjob import State
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    "Pending": frozenset({"Running", "FallingBack", "Succeeded", "Failed", "Cancelled"}),
+    "Running": frozenset({"FallingBack", "Succeeded", "Failed", "Cancelled"}),
+    "FallingBack": frozenset({"Running", "Succeeded", "Failed", "Cancelled"}),
+    "Succeeded": frozenset(),
+    "Failed": frozenset(),
+    "Cancelled": frozenset(),
+}
+
+MEANINGS: Mapping[State, str] = {
+    "Pending": "accepted; its first solver has not started",
+    "Running": "a solver runs, or the next attempt is about to",
+    "FallingBack": "the quantum route was given up; the classical solver has not started",
+    "Succeeded": "an accepted answer is in the status",
+    "Failed": "no accepted answer; the reason says why",
+    "Cancelled": "cancelled on request",
+}
+
+TERMINAL: frozenset[State] = frozenset(state for state in get_args(State) if not TRANSITIONS[state])
+
+
+def is_legal(old: State, new: State) -> bool:
+    """Whether a status write may change the state from `old` to `new`."""
+    return old == new or new in TRANSITIONS[old]

@@ -1,0 +1,96 @@
+"""What became of an attempt that ended: its reason, its message, its cost."""
+
+from datetime import datetime
+from decimal import Decimal
+from signal import Signals
+
+from hybridjob.api.hybridjob import AttemptStatus, Reason
+from hybridjob.api.policy import RateCard
+from hybridjob.contract.exit_codes import Disposition, ExitCode, disposition
+from hybridjob.contract.verdict import Usage
+from hybridjob.engine.facts import AttemptFacts
+from hybridjob.engine.pricing import ZERO, charge
+
+
+def end_attempt(attempt: AttemptStatus, facts: AttemptFacts, card: RateCard | None) -> AttemptStatus:
+    """The attempt as it stands after its end. `card` is None when the policy no longer has its backend."""
+    changes: dict[str, object] = {
+        "start_time": facts.start_time,
+        "end_time": facts.end_time,
+        "exit_code": facts.exit_code,
+        "cost": _cost(attempt, facts, card),
+        "queue_seconds": _seconds(attempt.created_time, facts.start_time or facts.end_time),
+        "run_seconds": _seconds(facts.start_time, facts.end_time),
+    }
+    verdict = facts.verdict
+    if verdict is not None:
+        changes |= {
+            "shots": verdict.usage.shots or None,
+            "qubits": verdict.qubits,
+            "circuit_depth": verdict.circuit_depth,
+        }
+        if verdict.answer is not None:
+            changes |= {"objective": verdict.answer.objective, "feasible": verdict.answer.feasible}
+    if attempt.state == "Cancelling":
+        changes["state"] = "Cancelled"
+    elif verdict is not None and verdict.answer is not None and facts.exit_code == ExitCode.SOLVED:
+        changes |= {"state": "Succeeded", "message": verdict.message}
+    else:
+        changes |= {"state": "Failed", "reason": _reason(facts.exit_code), "message": _message(facts)}
+    return attempt.model_copy(update=changes)
+
+
+def may_retry(attempt: AttemptStatus) -> bool:
+    """Whether the same attempt may succeed when repeated. A solver that said it was done and left no usable verdict
+    counts as crashed."""
+    code = attempt.exit_code if attempt.exit_code is not None else ExitCode.INTERNAL_ERROR
+    return disposition(code) in (Disposition.RETRY, Disposition.DONE)
+
+
+def _reason(exit_code: int | None) -> Reason:
+    if exit_code == ExitCode.BACKEND_UNAVAILABLE:
+        return "BackendUnavailable"
+    if exit_code is not None and disposition(exit_code) is Disposition.REJECT:
+        return "InvalidProblem"
+    return "SolverFailed"
+
+
+def _message(facts: AttemptFacts) -> str:
+    if facts.verdict is not None and facts.exit_code != ExitCode.SOLVED:
+        text = facts.verdict.message
+    elif facts.exit_code is not None and facts.exit_code < 0:
+        text = f"the solver was ended by {_signal_name(-facts.exit_code)}"
+    elif facts.exit_code == ExitCode.SOLVED:
+        text = f"the solver ended without a usable verdict: {facts.verdict_error or 'there is none'}"
+    else:
+        text = f"the solver ended with exit code {facts.exit_code} and no verdict"
+    return (f"{text} ({facts.detail})" if facts.detail else text)[:2048]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _cost(attempt: AttemptStatus, facts: AttemptFacts, card: RateCard | None) -> Decimal | None:
+    """What to charge. Without a verdict nobody knows what the provider did, so all that was reserved is charged, unless
+    the price is by the second, which the runtime measured, or the solver never began."""
+    if attempt.reserved is None:
+        return None
+    if facts.start_time is None:
+        return ZERO
+    if card is None:
+        return attempt.reserved
+    if facts.verdict is not None:
+        return charge(card, facts.verdict.usage)
+    if card.formula == "PerSecond":
+        return charge(card, Usage(seconds=_seconds(facts.start_time, facts.end_time) or 0.0))
+    return attempt.reserved
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return max(0.0, round((end - start).total_seconds(), 3))
