@@ -98,7 +98,9 @@ class ProblemSpec(Resource):
     """The data in a ConfigMap of the same namespace."""
     uri: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
     """The data at a path or URL that fsspec opens; a relative path is relative to the manifest."""
-    parameters: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = {}
+    parameters: Annotated[
+        dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    ] = None
     """Parameters of the type: FeatureSelection and Expectation need them, the others take none."""
 
     rules = (
@@ -123,7 +125,7 @@ class ProblemSpec(Resource):
         Rule(
             cel=f"has(self.parameters) == (self.type in [{_quoted(PARAMETERS)}])",
             message="must be given for FeatureSelection and Expectation, and may not be given for any other type",
-            holds=lambda p: bool(p.parameters) == (p.type in PARAMETERS),
+            holds=lambda p: (p.parameters is not None) == (p.type in PARAMETERS),
             field="parameters",
         ),
     )

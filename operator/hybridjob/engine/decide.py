@@ -225,7 +225,7 @@ class _Pass:
         reservation = self.facts.reservation
         if reservation is not None and not reservation.granted:
             excluded[reservation.backend] = Exclusion("BudgetExceeded", reservation.message)
-        return quantum_options(self.job, self.policy, self.facts, self.now, excluded)
+        return quantum_options(self.spec, self.policy, self.facts, self.now, self._spent(), excluded)
 
     def _is_granted(self, option: Option) -> bool:
         reservation = self.facts.reservation
@@ -286,10 +286,12 @@ class _Pass:
             self.state, self.reason, self.message = state, reason, message
 
     def _cancel_attempt(self, attempt: AttemptStatus, reason: Reason, message: str) -> None:
+        """Mark the attempt; the next pass, which follows at once, cancels it. Were it the other way round, a crash in
+        between would leave a killed solver, and nothing to tell it from one that crashed by itself."""
         self.attempts[attempt.number - 1] = attempt.model_copy(
             update={"state": "Cancelling", "reason": reason, "message": message[:2048]}
         )
-        self.actions.append(CancelAttempt(attempt.number))
+        self.wakes.append(self.now)
 
     def _all_ended(self) -> bool:
         return all(attempt.state not in _OPEN for attempt in self.attempts)
@@ -343,8 +345,11 @@ class _Pass:
             currency=currency,
             estimated=estimated,
             reserved=sum((a.reserved for a in self.attempts if a.reserved and a.state in _OPEN), ZERO),
-            actual=sum((a.cost for a in self.attempts if a.cost), ZERO),
+            actual=self._spent(),
         )
+
+    def _spent(self) -> Decimal:
+        return sum((attempt.cost for attempt in self.attempts if attempt.cost), ZERO)
 
     def _latency(self, ended: bool) -> LatencyStatus:
         starts = [attempt.start_time for attempt in self.attempts if attempt.start_time]

@@ -42,18 +42,21 @@ class Exclusion:
 
 
 def quantum_options(
-    job: HybridJob,
+    spec: HybridJobSpec,
     policy: QuantumBackendPolicy,
     facts: Facts,
     now: datetime,
+    spent: Decimal,
     excluded: Mapping[str, Exclusion],
 ) -> list[Option]:
-    """Every backend in order of preference: the job's order where it names some, the policy's otherwise."""
-    quantum = job.spec.quantum
+    """Every backend in order of preference: the job's order where it names some, the policy's otherwise.
+
+    `spent` is what the job's attempts have cost so far.
+    """
+    quantum = spec.quantum
     if quantum is None:
         return []
     names = quantum.backends or [backend.name for backend in policy.spec.backends]
-    spent = sum((a.cost or ZERO for a in job.status.attempts), ZERO) if job.status else ZERO
     options = []
     for name in names:
         backend = find_backend(policy, name)
@@ -63,7 +66,7 @@ def quantum_options(
         elif name in excluded:
             options.append(Option("Quantum", name, None, None, excluded[name].reason, excluded[name].message))
         else:
-            options.append(_weigh(job.spec, quantum, policy, backend, facts, spent, now))
+            options.append(_weigh(spec, quantum, policy, backend, facts, spent, now))
     return options
 
 
@@ -138,6 +141,17 @@ def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
     if any(option.reason == "BudgetExceeded" for option in options):
         reason = "BudgetExceeded"
     return reason, "; ".join(f"{option.backend}: {option.message}" for option in options)
+
+
+def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> DecisionStatus:
+    """What would be decided first about a new job: the decision without the run."""
+    options = quantum_options(job.spec, policy, facts, now, ZERO, {})
+    if job.spec.strategy == "ClassicalOnly":
+        return record(job, options, CLASSICAL)
+    chosen = next((option for option in options if option.reason is None), None)
+    if chosen is None and why_none(options)[0] in job.spec.fallback.on:
+        chosen = CLASSICAL
+    return record(job, options, chosen)
 
 
 def record(job: HybridJob, options: Sequence[Option], chosen: Option | None) -> DecisionStatus:

@@ -24,7 +24,10 @@ def build_task(job: HybridJob, attempt: int, backend: BackendSpec | None, data: 
         job_uid=job.metadata.uid or "",
         attempt=attempt,
         problem=contract.Problem(
-            type=spec.problem.type, format=spec.problem.read_format, data=data, parameters=spec.problem.parameters
+            type=spec.problem.type,
+            format=spec.problem.read_format,
+            data=data,
+            parameters=spec.problem.parameters or {},
         ),
         prepare=[contract.PrepareStep.model_validate(dict(step)) for step in spec.prepare],
         quantum=quantum,

@@ -1,0 +1,40 @@
+"""The command `hybridjob`. Each subcommand lives in a module of its own, imported when it is used: start-up is paid by
+everyone, every time."""
+
+import importlib
+from collections.abc import Mapping
+
+import click
+
+_COMMANDS: Mapping[str, str] = {
+    "run": "hybridjob.cli.run:run",
+    "resume": "hybridjob.cli.run:resume",
+    "validate": "hybridjob.cli.validate:validate",
+    "explain": "hybridjob.cli.explain:explain",
+    "get": "hybridjob.cli.jobs:get",
+    "describe": "hybridjob.cli.jobs:describe",
+    "result": "hybridjob.cli.jobs:result",
+    "cancel": "hybridjob.cli.run:cancel",
+    "policy": "hybridjob.cli.policy:policy",
+    "solve": "hybridjob.cli.solve:solve",
+    "generate": "hybridjob.cli.generate:generate",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="hybridjob")
+def main() -> None:
+    """Hybrid quantum-classical jobs, held to a policy, with rollback to a classical solver."""

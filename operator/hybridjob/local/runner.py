@@ -1,0 +1,140 @@
+"""Drives jobs to their end: gives the engine facts, does what it says, writes what it decided."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from hybridjob.api.common import memory_bytes
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.contract.progress import Progress
+from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, Settle, StartAttempt
+from hybridjob.engine.decide import decide
+from hybridjob.engine.facts import Facts, ReservationFacts
+from hybridjob.engine.policies import find_backend
+from hybridjob.engine.tasks import build_task
+from hybridjob.local.sdks import unavailable_backends
+from hybridjob.local.solvers import Solvers
+from hybridjob.local.store import Store, StoredJob
+
+_CANCEL_POLL_SECONDS = 0.5
+
+
+class Observer(Protocol):
+    """Who is told how the jobs are doing."""
+
+    def status_changed(self, job: HybridJob) -> None: ...
+
+    def progressed(self, uid: str, progress: Progress) -> None: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Runner:
+    """Runs jobs side by side, each in a coroutine of its own, its solvers within the machine's cores."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        observer: Observer,
+        slots: int | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store, self._name, self._observer, self._clock = store, name, observer, clock
+        self._changed: dict[str, asyncio.Event] = {}
+        self._solvers = Solvers(store, slots or len(os.sched_getaffinity(0)), clock, self._wake, observer.progressed)
+
+    async def run(self, uids: Iterable[str]) -> None:
+        """Drive these jobs until all have ended. When cancelled, ends the solvers and leaves the jobs resumable.
+
+        A job that cannot be driven does not stop the others; its error is raised, in a group, when they have ended.
+        """
+        self._changed = {uid: asyncio.Event() for uid in uids}
+        cancels = asyncio.create_task(self._watch_cancels())
+        try:
+            outcomes = await asyncio.gather(*(self._drive(uid) for uid in self._changed), return_exceptions=True)
+        finally:
+            cancels.cancel()
+            await self._solvers.stop()
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        if errors:
+            raise ExceptionGroup("some jobs could not be driven to their end", errors)
+
+    def _wake(self, uid: str) -> None:
+        self._changed[uid].set()
+
+    async def _watch_cancels(self) -> None:
+        """Another process asks for a cancel through the database."""
+        seen: set[str] = set()
+        while True:
+            requested = self._store.cancel_requests(self._name)
+            for uid in requested - seen:
+                self._wake(uid)
+            seen |= requested
+            await asyncio.sleep(_CANCEL_POLL_SECONDS)
+
+    async def _drive(self, uid: str) -> None:
+        self._solvers.recover(uid)
+        changed = self._changed[uid]
+        answered: ReservationFacts | None = None
+        while True:
+            changed.clear()
+            stored = self._store.get(uid)
+            if stored.ended:
+                return
+            decision = decide(stored.job, stored.policy, self._facts(stored, answered), self._clock())
+            answered = self._execute(stored, decision)
+            self._save(stored, decision)
+            if answered is None:
+                await self._wait(changed, decision.wake_time)
+
+    def _facts(self, stored: StoredJob, answered: ReservationFacts | None) -> Facts:
+        status = stored.job.status
+        next_attempt = len(status.attempts) + 1 if status else 1
+        return Facts(
+            attempts=self._solvers.facts(stored.uid),
+            reservation=answered or self._store.ledger.reservation(stored.uid, next_attempt),
+            used=self._store.ledger.used(stored.policy.metadata.name),
+            unavailable=unavailable_backends(stored.policy),
+            problem_size=stored.problem_size,
+        )
+
+    def _execute(self, stored: StoredJob, decision: Decision) -> ReservationFacts | None:
+        """Do the actions; the answer to a reservation is a fact for the next pass."""
+        answered = None
+        for action in decision.actions:
+            answered = self._do(stored, action) or answered
+        return answered
+
+    def _do(self, stored: StoredJob, action: Action) -> ReservationFacts | None:
+        match action:
+            case Reserve():
+                return self._store.ledger.reserve(stored.uid, stored.policy.metadata.name, action, self._clock())
+            case StartAttempt(attempt=number, backend=name):
+                backend = find_backend(stored.policy, name)
+                task = build_task(stored.job, number, backend, stored.data)
+                resources = (backend or stored.policy.spec.classical).resources
+                self._solvers.start((stored.uid, number), task, memory_bytes(resources.memory))
+            case CancelAttempt(attempt=number):
+                self._solvers.cancel((stored.uid, number))
+            case Settle():
+                pass  # written together with the status
+        return None
+
+    def _save(self, stored: StoredJob, decision: Decision) -> None:
+        settlements = [action for action in decision.actions if isinstance(action, Settle)]
+        if decision.status == stored.job.status and not settlements:
+            return
+        self._store.save_status(stored.uid, decision.status, settlements, self._clock())
+        self._observer.status_changed(stored.job.model_copy(update={"status": decision.status}))
+
+    async def _wait(self, changed: asyncio.Event, wake_time: datetime | None) -> None:
+        seconds = None if wake_time is None else max(0.0, (wake_time - self._clock()).total_seconds())
+        try:
+            await asyncio.wait_for(changed.wait(), seconds)
+        except TimeoutError:
+            return
