@@ -1,0 +1,44 @@
+"""Cirq's state-vector simulator."""
+
+import re
+import time
+
+import cirq
+import numpy as np
+from cirq.contrib.qasm_import import circuit_from_qasm
+
+from hybridjob.contract.task import Backend
+from hybridjob_solver.backends.base import Samples
+from hybridjob_solver.encode.qubo import Bits
+
+
+class CirqSimulator:
+    """The ideal simulator of cirq-core."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._name = backend.name
+
+    def sample(self, qasm3: str, shots: int, seed: int) -> Samples:
+        circuit = circuit_from_qasm(_in_cirq_dialect(qasm3))
+        started = time.perf_counter()
+        result = cirq.Simulator(seed=seed).run(circuit, repetitions=shots)
+        seconds = time.perf_counter() - started
+        bits, counts = np.unique(_bits(result, qasm3, shots), axis=0, return_counts=True)
+        return Samples(bits=bits, counts=counts.astype(np.int64), depth=len(circuit), seconds=seconds)
+
+
+def _in_cirq_dialect(qasm3: str) -> str:
+    """Cirq's importer knows neither truth values nor nested conditions, but `&&` of numbers."""
+    return qasm3.replace("== true)", "== 1)").replace("== false)", "== 0)").replace(") if (", " && ")
+
+
+def _bits(result: cirq.Result, qasm3: str, shots: int) -> Bits:
+    """The classical bits of each shot, shape (shots, m). A bit that nothing was measured into stays 0.
+
+    Cirq's importer measures bit j of register c into the key `c_j`, once more for every repeated measurement.
+    """
+    declared = re.search(r"^bit\[(\d+)\] c;$", qasm3, re.MULTILINE)
+    bits = np.zeros((shots, int(declared[1]) if declared else 0), dtype=np.uint8)
+    for key, record in result.records.items():
+        bits[:, int(key.removeprefix("c_"))] = record[:, -1, 0]
+    return bits
