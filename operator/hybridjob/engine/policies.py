@@ -10,8 +10,11 @@ class NoPolicyError(Exception):
     """No single policy holds for the job; the message says what must be done."""
 
 
-def select_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> QuantumBackendPolicy:
-    """The policy that the job names; or the only one; or the one marked default. Raises NoPolicyError."""
+def select_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> QuantumBackendPolicy | None:
+    """The policy that the job names; or the only one; or the one marked default; None when none of these exists.
+
+    Raises NoPolicyError when the job names one that does not exist, or several are marked default.
+    """
     known = ", ".join(sorted(policy.metadata.name for policy in policies)) or "none"
     named = job.spec.policy_name
     if named is not None:
@@ -22,11 +25,9 @@ def select_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> Q
     if len(policies) == 1:
         return policies[0]
     defaults = [policy for policy in policies if policy.spec.default]
-    if len(defaults) != 1:
-        raise NoPolicyError(
-            f"spec.policyName must be given: {len(defaults)} of the policies ({known}) are marked default, not one"
-        )
-    return defaults[0]
+    if len(defaults) > 1:
+        raise NoPolicyError(f"{len(defaults)} of the policies ({known}) are marked default: at most one may be")
+    return defaults[0] if defaults else None
 
 
 def find_backend(policy: QuantumBackendPolicy, name: str) -> BackendSpec | None:

@@ -108,7 +108,8 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         try:
-            (directory / "runners").mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # problems and answers are the user's own
+            (directory / "runners").mkdir(exist_ok=True)
             self._connection = sqlite3.connect(directory / "state.db", timeout=60, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
