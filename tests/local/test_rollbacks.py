@@ -1,5 +1,5 @@
-"""Each cause of a rollback, provoked by the cause itself: a memory limit, a deadline, a price, too many nodes, a bad answer.
-And each of them without fallback: the job fails with the same reason."""
+"""Each cause of a rollback, provoked by the cause itself: a memory limit, a deadline, a price, too many nodes, a bad
+answer. And each of them without fallback: the job fails with the same reason."""
 
 from typing import Any
 

@@ -1,0 +1,157 @@
+"""The concerns of the engine, each by itself: prices, acceptance, policies, transitions."""
+
+from decimal import Decimal
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridjob.api.hybridjob import AcceptanceSpec, State
+from hybridjob.api.policy import RateCard
+from hybridjob.contract.verdict import Answer, Usage
+from hybridjob.engine.acceptance import why_unacceptable
+from hybridjob.engine.decide import retry_delay
+from hybridjob.engine.lifecycle import MEANINGS, TERMINAL, TRANSITIONS, is_legal
+from hybridjob.engine.policies import NoPolicyError, select_policy
+from hybridjob.engine.pricing import PriceUnknownError, charge, estimate, round_up, workload
+from support.build import START, after, backend, job, policy, priced
+
+
+def card(**fields: object) -> RateCard:
+    return RateCard.model_validate(fields)
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("per_task", "per_shot", "shots", "total"),
+        [
+            # Amazon Braket's public list: per task and per shot, USD; totals computed by hand.
+            ("0.30", "0.08000", 1000, "80.3"),  # IonQ Forte
+            ("0.30", "0.02350", 200, "5"),  # AQT IBEX-Q1
+            ("0.30", "0.01000", 100, "1.3"),  # QuEra Aquila
+            ("0.30", "0.00145", 1024, "1.7848"),  # IQM Garnet
+            ("0.30", "0.000425", 4096, "2.0408"),  # Rigetti Cepheus-1-108Q
+        ],
+    )
+    def test_per_task_and_per_shot(self, per_task: str, per_shot: str, shots: int, total: str) -> None:
+        work = workload(job(quantum={"shots": shots}).spec)
+        assert estimate(card(**priced(per_shot, per_task)), work, START) == Decimal(total)
+
+    def test_per_second_is_estimated_by_the_deadline(self) -> None:
+        """IBM's pay-as-you-go: 1.60 USD a second."""
+        per_second = card(formula="PerSecond", currency="USD", perSecond="1.60")
+        work = workload(job(limits={"activeDeadlineSeconds": 120}).spec)
+        assert estimate(per_second, work, START) == Decimal("192")
+        assert charge(per_second, Usage(seconds=3.25)) == Decimal("5.2")
+
+    def test_an_expectation_value_may_need_a_task_for_each_pauli_string(self) -> None:
+        spec = job(
+            problem={
+                "type": "Expectation",
+                "text": "OPENQASM 3.0;",
+                "parameters": {"observable": [["ZI", 1.0], ["XX", 0.5], ["YY", 0.5]]},
+            },
+            quantum={"shots": 100},
+        ).spec
+        assert (workload(spec).tasks, workload(spec).shots) == (3, 300)
+
+    def test_a_rate_card_holds_until_its_last_instant(self) -> None:
+        dated = card(**priced("1", validUntil="2026-01-31T12:00:10Z"))
+        assert estimate(dated, workload(job().spec), after(9.999)) > 0
+        with pytest.raises(PriceUnknownError, match="2026-01-31T12:00:10"):
+            estimate(dated, workload(job().spec), after(10))
+
+    @given(st.decimals("0", "1000", places=9))
+    def test_rounding_is_up_and_by_less_than_a_millionth(self, amount: Decimal) -> None:
+        assert 0 <= round_up(amount) - amount < Decimal("0.000001")
+
+    @given(st.decimals("0", "1", places=6), st.decimals("0", "1", places=6), st.integers(0, 1), st.integers(0, 1024))
+    def test_a_charge_never_exceeds_the_estimate_for_usage_within_the_workload(
+        self, per_task: Decimal, per_shot: Decimal, tasks: int, shots: int
+    ) -> None:
+        rates = card(**priced(format(per_shot, "f"), format(per_task, "f")))
+        assert charge(rates, Usage(tasks=tasks, shots=shots)) <= estimate(rates, workload(job().spec), START)
+
+
+class TestAcceptance:
+    @staticmethod
+    def lacks(objective: float, baseline: float | None, wanted: str, sense: str = "Maximize") -> bool:
+        answer = Answer.model_validate({"objective": objective, "baseline": baseline, "sense": sense, "feasible": True})
+        spec = AcceptanceSpec.model_validate({"minImprovementOverBaseline": wanted})
+        return why_unacceptable(answer, spec, "Quantum") is not None
+
+    @pytest.mark.parametrize(
+        ("objective", "baseline", "wanted", "sense", "lacking"),
+        [
+            (10.0, 10.0, "0", "Maximize", False),
+            (9.99, 10.0, "0", "Maximize", True),
+            (10.5, 10.0, "0.05", "Maximize", False),
+            (10.4, 10.0, "0.05", "Maximize", True),
+            (9.0, 10.0, "-0.1", "Maximize", False),
+            (8.9, 10.0, "-0.1", "Maximize", True),
+            (-11.0, -10.0, "0.1", "Minimize", False),
+            (-10.5, -10.0, "0.1", "Minimize", True),
+            (9.0, 10.0, "0.1", "Minimize", False),
+            (-9.0, -10.0, "0", "Maximize", False),
+            (0.2, 0.0, "0.1", "Maximize", False),
+            (5.0, None, "0", "Maximize", True),
+        ],
+    )
+    def test_improvement_is_relative_and_better_is_positive(
+        self, objective: float, baseline: float | None, wanted: str, sense: str, lacking: bool
+    ) -> None:
+        assert self.lacks(objective, baseline, wanted, sense) is lacking
+
+    def test_rounding_errors_of_the_sum_are_forgiven(self) -> None:
+        assert not self.lacks(0.1 + 0.2, 0.3, "0")
+        assert not self.lacks(0.3, 0.1 + 0.2, "0")
+
+
+class TestPolicies:
+    def test_the_named_policy_holds(self) -> None:
+        assert select_policy(job(policyName="policy"), [policy()]) is not None
+
+    def test_a_name_that_does_not_exist_is_an_error_that_lists_those_that_do(self) -> None:
+        with pytest.raises(NoPolicyError, match=r"must name a policy that exists \(policy\)"):
+            select_policy(job(policyName="other"), [policy()])
+
+    def test_the_only_policy_holds_without_a_name(self) -> None:
+        only = policy()
+        assert select_policy(job(), [only]) is only
+
+    def test_of_several_the_default_holds(self) -> None:
+        one, other = policy(), policy()
+        default = other.model_copy(update={"spec": other.spec.model_copy(update={"default": True})})
+        assert select_policy(job(), [one, default]) is default
+        assert select_policy(job(), [one, other]) is None
+        with pytest.raises(NoPolicyError, match="marked default"):
+            select_policy(job(), [default, default])
+
+
+class TestTransitions:
+    def test_every_state_is_explained_and_reachable(self) -> None:
+        states = set(get_args(State))
+        assert set(TRANSITIONS) == set(MEANINGS) == states
+        assert {target for targets in TRANSITIONS.values() for target in targets} == states - {"Pending"}
+
+    def test_terminal_states_are_left_by_nothing(self) -> None:
+        assert {"Succeeded", "Failed", "Cancelled"} == TERMINAL
+        for state in TERMINAL:
+            assert not any(is_legal(state, other) for other in TRANSITIONS if other != state)
+
+    def test_every_state_leads_to_an_end(self) -> None:
+        for state in TRANSITIONS.keys() - TERMINAL:
+            assert TRANSITIONS[state] & TERMINAL
+
+
+def test_retries_wait_longer_each_time_up_to_a_limit() -> None:
+    delays = [retry_delay(failures).total_seconds() for failures in range(1, 12)]
+    assert delays[:3] == [1, 2, 4]
+    assert all(earlier <= later <= 30 for earlier, later in pairwise(delays))
+
+
+def test_a_backend_may_not_take_the_name_of_the_classical_route() -> None:
+    with pytest.raises(ValueError, match="names the classical route"):
+        policy(backend("classical"))
