@@ -23,6 +23,8 @@ from hybridjob.contract.base import Model
 
 MONEY_PATTERN = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$"
 SIGNED_RATIO_PATTERN = r"^-?(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 MEMORY_PATTERN = r"^[1-9][0-9]{0,8}(Mi|Gi)$"
 
 
@@ -84,7 +86,7 @@ Timestamp = Annotated[
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", max_length=3)]
 """An ISO 4217 code."""
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 """A DNS label (RFC 1123)."""
 Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN, max_length=11)]
 """A Kubernetes quantity of memory in Mi or Gi."""
@@ -153,7 +155,7 @@ def list_of(list_type: Literal["atomic", "set", "map"], max_items: int, *keys: s
 class ObjectMeta(Model):
     """The part of `metadata` that this project reads; the rest of Kubernetes' fields pass unread."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)]
+    name: Annotated[str, StringConstraints(pattern=OBJECT_NAME_PATTERN, min_length=1, max_length=253)]
     namespace: Name | None = None
     uid: Annotated[str, StringConstraints(max_length=64)] | None = None
     generation: int = 1

@@ -1,0 +1,275 @@
+"""Files of objects, as `kubectl apply -f` takes them: loaded, typed, and checked against each other.
+
+Every error of every file is reported at once, with its file, its line and what must hold.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from hybridjob.api.common import ObjectMeta
+from hybridjob.api.errors import Complaint, FieldError, ManifestError, did_you_mean, explain, one_of, path_of, shown
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.problem_data import read_problem
+from hybridjob.api.yaml_source import MAX_BYTES, Document, read_documents
+from hybridjob.contract.base import Model
+
+__all__ = ["FieldError", "ManifestError", "Manifests", "Source", "load_files"]
+
+Key = tuple[str, str]
+"""Namespace and name."""
+DEFAULT_NAMESPACE = "default"
+
+
+class ConfigMap(Model):
+    """The part of a ConfigMap that jobs can refer to."""
+
+    api_version: Literal["v1"]
+    kind: Literal["ConfigMap"]
+    metadata: ObjectMeta
+    data: dict[str, str] = {}
+    binary_data: dict[str, str] = {}
+    immutable: bool | None = None
+
+
+class Secret(Model):
+    """A Secret may stand in the files, for the cluster's sake; nothing here reads it."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Secret"]
+    metadata: ObjectMeta
+    type: str = "Opaque"
+    data: dict[str, str] = {}
+    string_data: dict[str, str] = {}
+    immutable: bool | None = None
+
+
+_KINDS: dict[str, type[ConfigMap | Secret | HybridJob | QuantumBackendPolicy]] = {
+    "HybridJob": HybridJob,
+    "QuantumBackendPolicy": QuantumBackendPolicy,
+    "ConfigMap": ConfigMap,
+    "Secret": Secret,
+}
+_CLUSTER_SCOPED = {"QuantumBackendPolicy"}
+_NONE = (None, None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an object was read: turns complaints about it into errors of its file."""
+
+    file: str
+    directory: Path
+    """What relative paths in the object are relative to."""
+    document: Document
+    text: str
+
+    def errors(self, complaints: Iterable[Complaint]) -> list[FieldError]:
+        return [FieldError(self.file, self._line(c), path_of(c.loc), c.found, c.must) for c in complaints]
+
+    def _line(self, complaint: Complaint) -> int:
+        """The line of the complaint; inside a block of text, of the text's line that it names."""
+        line = self.document.line_of(complaint.loc)
+        named = re.search(r"\bline (\d+)\b", complaint.must)
+        value = _value_at(self.document.value, complaint.loc)
+        if named and isinstance(value, str):
+            inner, wanted = value.splitlines(), int(named[1])
+            outer = self.text.splitlines()[line:]
+            # Only a block scalar has its lines below its key, as they are; quoted ones are folded and escaped.
+            if 0 < wanted <= min(len(inner), len(outer)) and inner[wanted - 1].strip() == outer[wanted - 1].strip():
+                return line + wanted
+        return line
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """What the files hold."""
+
+    jobs: list[HybridJob] = field(default_factory=list)
+    policies: list[QuantumBackendPolicy] = field(default_factory=list)
+    config_maps: dict[Key, dict[str, str]] = field(default_factory=dict)
+    sources: dict[Key, Source] = field(default_factory=dict)
+    """Where each job was read."""
+    problems: dict[Key, Model] = field(default_factory=dict)
+    """The problem's data of each job, where it is in the files and in a format that can be read without a solver."""
+
+
+def key_of(metadata: ObjectMeta) -> Key:
+    """The key of an object in `Manifests`."""
+    return metadata.namespace or DEFAULT_NAMESPACE, metadata.name
+
+
+def load_files(paths: Sequence[Path]) -> Manifests:
+    """Load the objects of all files; `-` is standard input. Raises ManifestError with every error of all of them."""
+    loader = _Loader()
+    for path in paths:
+        loader.read(path)
+    loader.check_data()
+    # A reference into a file that is itself wrong would only repeat the error.
+    if not loader.errors:
+        loader.check_references()
+    if loader.errors:
+        order = {str(path): position for position, path in enumerate(paths)}
+        raise ManifestError(sorted(loader.errors, key=lambda error: (order.get(error.file, -1), error.line)))
+    return loader.manifests
+
+
+class _Loader:
+    """Collects objects and errors, file by file."""
+
+    def __init__(self) -> None:
+        self.manifests = Manifests()
+        self.errors: list[FieldError] = []
+        self._config_maps: dict[Key, tuple[ConfigMap, Source]] = {}
+        self._places: dict[tuple[str, str, str], str] = {}
+
+    def read(self, path: Path) -> None:
+        file = str(path)
+        try:
+            content = _read_bytes(path)
+        except OSError as error:
+            self.errors.append(FieldError(file, 0, "", "nothing", f"must be a readable file: {error.strerror}"))
+            return
+        documents, errors = read_documents(file, content)
+        self.errors += errors
+        if not documents and not errors:
+            self.errors.append(FieldError(file, 0, "", "nothing", "must hold at least one object"))
+        text = content.decode(errors="replace")
+        for document in documents:
+            self._add(Source(file, path.parent, document, text))
+
+    def _add(self, source: Source) -> None:
+        value = source.document.value
+        complaint = _wrong_kind(value)
+        if complaint is not None:
+            self.errors += source.errors([complaint])
+            return
+        kind = value["kind"]
+        model = _KINDS[kind]
+        body = {name: part for name, part in value.items() if name != "status"}
+        if kind not in _CLUSTER_SCOPED and isinstance(body.get("metadata"), dict):
+            body["metadata"] = {"namespace": DEFAULT_NAMESPACE} | body["metadata"]
+        try:
+            # By alias only: `max_cost` is not a field on the wire, whatever Python calls it.
+            resource = model.model_validate(body, by_alias=True, by_name=False)
+        except ValidationError as error:
+            self.errors += source.errors(explain(error, model))
+            return
+        if self._is_new(kind, resource.metadata, source):
+            self._keep(resource, source)
+
+    def _is_new(self, kind: str, metadata: ObjectMeta, source: Source) -> bool:
+        namespace = "" if kind in _CLUSTER_SCOPED else key_of(metadata)[0]
+        loc = ("metadata", "name")
+        here = f"{source.file}:{source.document.line_of(loc)}"
+        before = self._places.setdefault((kind, namespace, metadata.name), here)
+        if before != here:
+            must = f"must be unique: {before} has a {kind} of this name, too"
+            self.errors += source.errors([Complaint(loc, shown(metadata.name), must)])
+        return before == here
+
+    def _keep(self, resource: ConfigMap | Secret | HybridJob | QuantumBackendPolicy, source: Source) -> None:
+        match resource:
+            case HybridJob():
+                self.manifests.jobs.append(resource)
+                self.manifests.sources[key_of(resource.metadata)] = source
+            case QuantumBackendPolicy():
+                self.manifests.policies.append(resource)
+            case ConfigMap():
+                self.manifests.config_maps[key_of(resource.metadata)] = resource.data
+                self._config_maps[key_of(resource.metadata)] = (resource, source)
+
+    def check_data(self) -> None:
+        """Check the problem of every job whose data is in the files."""
+        for job in self.manifests.jobs:
+            key = key_of(job.metadata)
+            reference = job.spec.problem.config_map_key_ref
+            config_map, place = self._config_maps.get((key[0], reference.name), _NONE) if reference else _NONE
+            text = config_map.data.get(reference.key) if reference and config_map else None
+            problem, complaints = read_problem(job.spec, text)
+            if problem is not None:
+                self.manifests.problems[key] = problem
+            for complaint in complaints:
+                if reference and place and complaint.loc == ("problem", "configMapKeyRef"):
+                    # Said where it can be mended: in the ConfigMap.
+                    must = f"{complaint.must} (read by HybridJob {key[0]}/{key[1]})"
+                    self.errors += place.errors([Complaint(("data", reference.key), complaint.found, must)])
+                else:
+                    here = Complaint(("spec", *complaint.loc), complaint.found, complaint.must)
+                    self.errors += self.manifests.sources[key].errors([here])
+
+    def check_references(self) -> None:
+        """Check what jobs name outside of themselves."""
+        for job in self.manifests.jobs:
+            complaints = [*self._check_config_map(job), *_check_policy(job, self.manifests.policies)]
+            self.errors += self.manifests.sources[key_of(job.metadata)].errors(complaints)
+
+    def _check_config_map(self, job: HybridJob) -> Iterator[Complaint]:
+        reference = job.spec.problem.config_map_key_ref
+        if reference is None:
+            return
+        namespace = key_of(job.metadata)[0]
+        loc = ("spec", "problem", "configMapKeyRef")
+        config_map, _ = self._config_maps.get((namespace, reference.name), _NONE)
+        if config_map is None:
+            known = [name for other, name in self._config_maps if other == namespace]
+            must = f"must be a ConfigMap of namespace {namespace} in the files" + did_you_mean(reference.name, known)
+            yield Complaint((*loc, "name"), shown(reference.name), must)
+        elif reference.key in config_map.binary_data:
+            must = f"must be a key of data: in ConfigMap {reference.name} it is one of binaryData, which is not text"
+            yield Complaint((*loc, "key"), shown(reference.key), must)
+        elif reference.key not in config_map.data:
+            must = f"must be a key of ConfigMap {reference.name}" + did_you_mean(reference.key, config_map.data)
+            yield Complaint((*loc, "key"), shown(reference.key), must)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The file's content, at most one byte more than may be read."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _wrong_kind(value: Any) -> Complaint | None:
+    """What is wrong with apiVersion and kind: without them nothing else can be judged."""
+    if not isinstance(value, dict):
+        return Complaint((), shown(value), "must be an object with apiVersion, kind, metadata and spec")
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        return Complaint(("kind",), "nothing" if kind is None else shown(kind), one_of(kind, list(_KINDS)))
+    return None
+
+
+def _check_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> Iterator[Complaint]:
+    """The named policy and its backends must exist, where the files say which policies there are."""
+    by_name = {policy.metadata.name: policy for policy in policies}
+    name = job.spec.policy_name
+    if name is not None and by_name and name not in by_name:
+        must = f"must be a policy in the files: {', '.join(by_name)}" + did_you_mean(name, by_name)
+        yield Complaint(("spec", "policyName"), shown(name), must)
+        return
+    if name is None and len(policies) == 1:
+        name = policies[0].metadata.name
+    if job.spec.quantum is None or name not in by_name:
+        return
+    known = [backend.name for backend in by_name[name].spec.backends]
+    for position, backend in enumerate(job.spec.quantum.backends):
+        if backend not in known:
+            must = f"must be a backend of policy {name}" + did_you_mean(backend, known)
+            yield Complaint(("spec", "quantum", "backends", position), shown(backend), must)
+
+
+def _value_at(value: Any, loc: Iterable[str | int]) -> Any:
+    for step in loc:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
