@@ -130,7 +130,7 @@ class Solvers:
         try:
             with log_path.open("wb") as log:
                 process = await asyncio.create_subprocess_exec(
-                    *_command(directory, memory_bytes),
+                    *_sandboxed(solver_command(directory), memory_bytes),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=PIPE,
                     stderr=log,
@@ -179,11 +179,15 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _command(directory: Path, memory_bytes: int) -> list[str]:
-    solver = ["-P", "-m", "hybridjob_solver"]
-    files = ["--task", str(directory / TASK_NAME), "--result", str(directory / VERDICT_NAME)]
-    limits = ["-S", "-E", "-P", str(sandbox.__file__), str(memory_bytes), str(os.getpid())]
-    return [sys.executable, *limits, sys.executable, *solver, *files]
+def solver_command(directory: Path) -> list[str]:
+    """The solver on the task in this directory. `-P`: a module in the user's folder must not shadow a library's."""
+    solver = [sys.executable, "-P", "-m", "hybridjob_solver"]
+    return [*solver, "--task", str(directory / TASK_NAME), "--result", str(directory / VERDICT_NAME)]
+
+
+def _sandboxed(command: list[str], memory_bytes: int) -> list[str]:
+    limits = [str(memory_bytes), str(os.getpid())]
+    return [sys.executable, "-S", "-E", "-P", str(sandbox.__file__), *limits, *command]
 
 
 def _environment() -> dict[str, str]:

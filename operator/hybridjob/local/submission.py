@@ -1,1 +1,102 @@
 """From manifests to jobs that are ready to run: policy, data and size are settled before anything starts."""
+
+import os
+import re
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from hybridjob.api.errors import Complaint
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.manifests import ManifestError, Manifests, key_of, load_files
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.contract.exit_codes import ExitCode
+from hybridjob.contract.task import ProblemData
+from hybridjob.engine.policies import NoPolicyError, select_policy
+from hybridjob.engine.tasks import build_task, problem_size
+from hybridjob.local.results import read_result
+from hybridjob.local.solvers import TASK_NAME, solver_command
+from hybridjob.local.store import StoredJob
+
+DEFAULT_POLICY = Path(__file__).with_name("default_policy.yaml")
+
+
+def read_jobs(files: Sequence[Path], policy_file: Path | None, now: datetime) -> list[StoredJob]:
+    """Everything that can be wrong with the files is said here, all at once, before anything starts.
+
+    Raises ManifestError.
+    """
+    manifests = load_files(files)
+    policies = load_files([policy_file]).policies if policy_file else manifests.policies
+    jobs = [_read_job(job, manifests, policies, policy_file is not None, now) for job in manifests.jobs]
+    _check_by_solver(jobs, manifests)
+    return jobs
+
+
+def _read_job(
+    job: HybridJob, manifests: Manifests, policies: Sequence[QuantumBackendPolicy], imposed: bool, now: datetime
+) -> StoredJob:
+    """`imposed`: the policies hold whatever the job names."""
+    key = key_of(job.metadata)
+    named = job.model_copy(update={"spec": job.spec.model_copy(update={"policy_name": None})}) if imposed else job
+    try:
+        policy = select_policy(named, policies) or load_files([DEFAULT_POLICY]).policies[0]
+    except NoPolicyError as error:
+        place = ("spec", "policyName")
+        complaint = Complaint(place, job.spec.policy_name or "nothing", str(error))
+        raise ManifestError(manifests.sources[key].errors([complaint])) from error
+    metadata = job.metadata.model_copy(
+        update={"uid": str(uuid.uuid4()), "creation_timestamp": now, "namespace": key[0], "generation": 1}
+    )
+    return StoredJob(
+        job=job.model_copy(update={"metadata": metadata, "status": None}),
+        policy=policy,
+        data=_problem_data(job, manifests),
+        problem_size=problem_size(job, manifests.problems.get(key)),
+    )
+
+
+def _problem_data(job: HybridJob, manifests: Manifests) -> ProblemData:
+    """Where the solver finds the data. What a ConfigMap holds is copied: the job must not change with its files."""
+    problem = job.spec.problem
+    key = key_of(job.metadata)
+    if problem.config_map_key_ref is not None:
+        reference = problem.config_map_key_ref
+        return ProblemData(text=manifests.config_maps[key[0], reference.name][reference.key])
+    if problem.uri is not None and not re.match(r"[a-z][a-z0-9+.-]*:", problem.uri):
+        return ProblemData(path=str((manifests.sources[key].directory / problem.uri).absolute()))
+    return ProblemData(inline=problem.inline, text=problem.text, uri=problem.uri)
+
+
+def _check_by_solver(jobs: Sequence[StoredJob], manifests: Manifests) -> None:
+    """Have the solver read what only it can: LP, MPS, OpenQASM, files, and columns through `prepare`."""
+    unread = [job for job in jobs if key_of(job.job.metadata) not in manifests.problems or job.job.spec.prepare]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        messages = list(pool.map(_check, unread))
+    errors = []
+    for stored, message in zip(unread, messages, strict=True):
+        if message is not None:
+            source = manifests.sources[key_of(stored.job.metadata)]
+            errors += source.errors([Complaint(("spec", "problem"), stored.job.spec.problem.type, message)])
+    if errors:
+        raise ManifestError(errors)
+
+
+def _check(stored: StoredJob) -> str | None:
+    """What the solver says is wrong with the job's task, or None."""
+    with tempfile.TemporaryDirectory(prefix="hybridjob-") as name:
+        directory = Path(name)
+        task = build_task(stored.job, 1, None, stored.data)
+        (directory / TASK_NAME).write_text(task.model_dump_json(by_alias=True, exclude_none=True))
+        command = [*solver_command(directory), "--check"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == ExitCode.SOLVED:
+            return None
+        verdict = read_result(directory, stored.uid, 1).verdict
+        if verdict is not None:
+            return verdict.message
+        return f"the solver's check ended with status {done.returncode}: {done.stderr.strip()[-500:]}"
