@@ -42,11 +42,12 @@ def starting_angles(ising: Ising, layers: int) -> tuple[Floats, Floats]:
     A problem whose energy is constant gets γ = 0.
     """
     gammas, betas = _sk_angles(layers)
-    return gammas * _gamma_scale(ising), betas
+    return _gamma_scale(ising) * gammas, betas
 
 
 def _sk_angles(layers: int) -> tuple[Floats, Floats]:
-    gammas, betas = (np.array(angles) for angles in _SK_ANGLES[min(layers, len(_SK_ANGLES)) - 1])
+    known = _SK_ANGLES[min(layers, len(_SK_ANGLES)) - 1]
+    gammas, betas = np.array(known[0]), np.array(known[1])
     while len(gammas) < layers:
         gammas, betas = _interpolate(gammas), _interpolate(betas)
     return gammas, betas
@@ -56,8 +57,8 @@ def _interpolate(angles: Floats) -> Floats:
     """INTERP: angles of p + 1 layers, read off the straight lines between those of p."""
     p = len(angles)
     weights = np.arange(p + 1) / p
-    padded = np.concatenate([[0.0], angles, [0.0]])
-    return weights * padded[:-1] + (1 - weights) * padded[1:]
+    padded = np.pad(angles, 1)
+    return np.asarray(weights * padded[:-1] + (1 - weights) * padded[1:])
 
 
 def _gamma_scale(ising: Ising) -> float:

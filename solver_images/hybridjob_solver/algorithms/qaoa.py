@@ -15,7 +15,8 @@ from hybridjob.contract.verdict import Iteration, Usage
 from hybridjob_solver.algorithms.angles import starting_angles
 from hybridjob_solver.backends.registry import open_backend
 from hybridjob_solver.candidates import Candidates
-from hybridjob_solver.circuit_text import Circuit, Gate, Operation, measure_all
+from hybridjob_solver.circuits.gates import Gate
+from hybridjob_solver.circuits.model import Circuit, Operation, measure_all
 from hybridjob_solver.diagonal import MAX_QUBITS, DiagonalQaoa, energies_of_all_states
 from hybridjob_solver.encode.qubo import Floats, Ising, Qubo
 from hybridjob_solver.failures import BackendUnavailableError, InvalidTaskError

@@ -22,7 +22,7 @@ class Samples:
 
 
 class QuantumBackend(Protocol):
-    """An adapter to one SDK. It gets circuits of the form that `circuit_text` writes.
+    """An adapter to one SDK. It gets circuits of the form that `circuits.model` writes.
 
     To add one: write a module with a class that has this method, and name it in `backends.registry`.
     """

@@ -6,15 +6,7 @@ bits, literal numbers, no loops, no definitions. Qubit j and bit j are element j
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Gate:
-    """A gate of `statevector.GATES` on distinct qubits, applied when every condition (bit, value) holds."""
-
-    name: str
-    parameters: tuple[float, ...]
-    qubits: tuple[int, ...]
-    conditions: tuple[tuple[int, int], ...] = ()
+from hybridjob_solver.circuits.gates import Gate
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,8 @@
+"""Circuits: their gates, how they are read from and written as OpenQASM, and an exact simulator.
+
+* `gates`        the closed set of basic gates, and every other gate in terms of them
+* `model`        a circuit as a value, written as the OpenQASM 3 in which it crosses to a backend
+* `reader`       OpenQASM 2 and 3 to that value: loops, definitions, modifiers and conditions unrolled
+* `expressions`  the numbers in between
+* `statevector`  what an ideal circuit does, in numpy
+"""
