@@ -84,6 +84,8 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A count; beyond 2^53 readers of JSON begin to round."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", max_length=3)]
 """An ISO 4217 code."""
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
@@ -176,8 +178,14 @@ class Condition(Model):
     """metav1.Condition."""
 
     type: Annotated[str, StringConstraints(max_length=316)]
+    """What the condition is about."""
     status: Literal["True", "False", "Unknown"]
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Whether it holds."""
+    observed_generation: Count = 0
+    """The metadata.generation that it was found for."""
     last_transition_time: Timestamp
+    """When its status last changed."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_]*)$")]
+    """One word: why."""
     message: Annotated[str, StringConstraints(max_length=32768)] = ""
+    """One sentence for people."""

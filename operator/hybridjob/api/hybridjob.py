@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from hybridjob.api.common import (
     Condition,
+    Count,
     Currency,
     Money,
     Name,
@@ -55,6 +56,12 @@ MAX_ATTEMPTS = 10
 MAX_SOLUTION_LENGTH = 1024
 
 
+FreeForm = Annotated[
+    dict[str, Any], Field(max_length=64, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+]
+"""An object whose shape depends on the problem's type: checked by `problem_data`, not by the schema."""
+
+
 def _quoted(names: Any) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names))
 
@@ -63,7 +70,9 @@ class ConfigMapKeyRef(Resource):
     """A key of a ConfigMap in the job's own namespace."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The ConfigMap."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """One of the keys of its data."""
 
 
 def _format_rule(problem_type: ProblemType, formats: tuple[ProblemFormat, ...]) -> Rule:
@@ -72,7 +81,7 @@ def _format_rule(problem_type: ProblemType, formats: tuple[ProblemFormat, ...]) 
 
     return Rule(
         cel=f"self.type != '{problem_type}' || !has(self.format) || self.format in [{_quoted(formats)}]",
-        message=f"must be one of {', '.join(formats)} for type {problem_type}",
+        message=f"must be {' or '.join(formats)} for type {problem_type}",
         holds=holds,
         field="format",
     )
@@ -88,9 +97,7 @@ class ProblemSpec(Resource):
     """What kind of problem it is."""
     format: ProblemFormat | None = None
     """How the data reads. The default is Json, LP for BinaryProgram, and QASM3 for Circuit and Expectation."""
-    inline: Annotated[
-        dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    ] = None
+    inline: FreeForm | None = None
     """The data as an object, in the Json shape of the type."""
     text: Annotated[str, StringConstraints(min_length=1, max_length=1_048_576)] | None = None
     """The data as a string in the given format."""
@@ -98,9 +105,7 @@ class ProblemSpec(Resource):
     """The data in a ConfigMap of the same namespace."""
     uri: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
     """The data at a path or URL that fsspec opens; a relative path is relative to the manifest."""
-    parameters: Annotated[
-        dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    ] = None
+    parameters: FreeForm | None = None
     """Parameters of the type: FeatureSelection and Expectation need them, the others take none."""
 
     rules = (
@@ -178,6 +183,8 @@ class ClassicalSpec(Resource):
 
 
 class RoutingSpec(Resource):
+    """Which route comes first."""
+
     strategy: Strategy
     """ClassicalOnly, or QuantumFirst: quantum, and classical when that ends badly."""
 
@@ -263,31 +270,30 @@ class HybridJobSpec(Resource):
         Rule(
             cel="!has(self.quantum) || !has(self.quantum.algorithm) || "
             f"({_OPTIMISATION}) == (self.quantum.algorithm == 'QAOA')",
-            message="algorithm must be QAOA for optimisation problems and Sampling for Circuit and Expectation",
+            message="must be QAOA for optimisation problems and Sampling for Circuit and Expectation",
             holds=lambda s: (
                 s.quantum is None
                 or s.quantum.algorithm is None
                 or (s.problem.type not in CIRCUIT_TYPES) == (s.quantum.algorithm == "QAOA")
             ),
-            field="quantum",
+            field="quantum.algorithm",
         ),
         Rule(
             cel="self.classical.algorithm == 'Auto' || "
             f"({_OPTIMISATION}) == (self.classical.algorithm != 'Statevector')",
-            message="algorithm must be Auto or Statevector for Circuit and Expectation, "
+            message="must be Auto or Statevector for Circuit and Expectation, "
             "and may not be Statevector for any other type",
             holds=lambda s: (
                 s.classical.algorithm == "Auto"
                 or (s.problem.type not in CIRCUIT_TYPES) == (s.classical.algorithm != "Statevector")
             ),
-            field="classical",
+            field="classical.algorithm",
         ),
         Rule(
             cel=f"!has(self.acceptance.minImprovementOverBaseline) || {_OPTIMISATION}",
-            message="minImprovementOverBaseline may not be used with Circuit and Expectation, which have no better "
-            "or worse answer",
+            message="may not be used with Circuit and Expectation, which have no better or worse answer",
             holds=lambda s: s.acceptance.min_improvement_over_baseline is None or s.problem.type not in CIRCUIT_TYPES,
-            field="acceptance",
+            field="acceptance.minImprovementOverBaseline",
         ),
     )
     transition_rules = (
@@ -317,9 +323,13 @@ class Sample(Model):
     """One outcome of the answer's ranking."""
 
     solution: Annotated[str, StringConstraints(max_length=MAX_SOLUTION_LENGTH)]
+    """The bit string in variable order."""
     objective: float
+    """In the problem's own units and sense."""
     feasible: bool
-    count: Annotated[int, Field(ge=0)]
+    """Whether the constraints hold."""
+    count: Count
+    """How many of the shots gave it."""
 
 
 class ResultStatus(Model):
@@ -328,12 +338,15 @@ class ResultStatus(Model):
     objective: float
     """In the problem's own units and sense."""
     sense: Literal["Maximize", "Minimize", "Value"]
+    """Whether more or less is better; Value where neither is."""
     feasible: bool
+    """Whether the problem's constraints hold."""
     baseline: float | None = None
     """The classical solver's objective on the same instance."""
     solution: Annotated[str, StringConstraints(max_length=MAX_SOLUTION_LENGTH)] | None = None
     """The bit string in variable order; longer ones are in the payload."""
     algorithm: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """What found the answer."""
     digest: Annotated[str, StringConstraints(max_length=80)] | None = None
     """SHA-256 of the payload."""
     reference: Annotated[str, StringConstraints(max_length=4096)] | None = None
@@ -346,30 +359,48 @@ class AttemptStatus(Model):
     """One run of one solver."""
 
     number: Annotated[int, Field(ge=1, le=100)]
+    """From 1, over all routes."""
     route: Route
+    """The route that it is an attempt on."""
     backend: Annotated[str, StringConstraints(max_length=63)]
     """The policy's name of the backend; classical on the classical route."""
     state: Literal["Pending", "Running", "Cancelling", "Succeeded", "Failed", "Cancelled"]
+    """How far it is."""
     reason: Reason | None = None
+    """One word: why it failed."""
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    """One sentence for people."""
     created_time: Timestamp
+    """When it was decided."""
     start_time: Timestamp | None = None
+    """When its solver started."""
     end_time: Timestamp | None = None
-    exit_code: int | None = None
+    """When its solver ended."""
+    exit_code: Annotated[int, Field(ge=-255, le=255)] | None = None
     """Negative for the signal that ended the solver."""
     reserved: Money | None = None
+    """The money held for it."""
     cost: Money | None = None
+    """The money charged for it."""
     queue_seconds: Annotated[float, Field(ge=0)] | None = None
+    """From decision to the start of the solver."""
     run_seconds: Annotated[float, Field(ge=0)] | None = None
-    shots: Annotated[int, Field(ge=0)] | None = None
-    qubits: Annotated[int, Field(ge=0)] | None = None
-    circuit_depth: Annotated[int, Field(ge=0)] | None = None
+    """From the start to the end of the solver."""
+    shots: Count | None = None
+    """Shots taken."""
+    qubits: Count | None = None
+    """Qubits of the circuit that was sampled."""
+    circuit_depth: Count | None = None
+    """Depth of that circuit on the backend."""
     objective: float | None = None
     """What this attempt answered, whether or not it was accepted."""
     feasible: bool | None = None
+    """Whether that answer satisfies the constraints."""
 
 
 class CostStatus(Model):
+    """Money, over all attempts."""
+
     currency: Currency | None = None
     """None while everything was free."""
     estimated: Money
@@ -381,6 +412,8 @@ class CostStatus(Model):
 
 
 class LatencyStatus(Model):
+    """Where the time went."""
+
     queue_seconds: Annotated[float, Field(ge=0)] | None = None
     """From creation to the start of the first solver."""
     run_seconds: Annotated[float, Field(ge=0)] | None = None
@@ -390,23 +423,35 @@ class LatencyStatus(Model):
 
 
 class FallbackStatus(Model):
+    """The roll-back to the classical route."""
+
     source: Annotated[Route, Field(alias="from")]
+    """The route that was left."""
     target: Annotated[Route, Field(alias="to")]
+    """The route that took over."""
     reason: FallbackReason
+    """One word: why."""
     message: Annotated[str, StringConstraints(max_length=2048)]
+    """One sentence for people."""
     time: Timestamp
+    """When."""
 
 
 class OptionStatus(Model):
     """One route that was weighed."""
 
     route: Route
+    """Quantum or Classical."""
     backend: Annotated[str, StringConstraints(max_length=63)]
+    """The policy's name of the backend; classical on the classical route."""
     estimated_cost: Money | None = None
+    """The most that it was estimated to cost."""
     currency: Currency | None = None
+    """The currency of estimatedCost."""
     reason: Annotated[str, StringConstraints(max_length=64)]
     """One word: why it was chosen, or what rules it out."""
     message: Annotated[str, StringConstraints(max_length=2048)]
+    """One sentence for people."""
 
 
 class DecisionStatus(Model):
@@ -414,27 +459,40 @@ class DecisionStatus(Model):
 
     chosen: OptionStatus | None = None
     rejected: Annotated[list[OptionStatus], list_of("atomic", 64)] = []
+    """The other options, each with what rules it out."""
 
 
 class HybridJobStatus(Model):
     """What the engine knows and decided. Written by the operator only."""
 
     conditions: Annotated[list[Condition], list_of("map", 8, "type")] = []
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Succeeded is the summary: Unknown while the job is active."""
+    observed_generation: Count = 0
+    """The metadata.generation that this status was written for."""
     state: State = "Pending"
     """One word for people and printer columns."""
     reason: Reason | None = None
+    """One word: why it fell back, failed or was cancelled."""
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    """One sentence for people."""
     policy: Annotated[str, StringConstraints(max_length=253)] | None = None
     """The policy that holds for this job."""
     route: Route | None = None
+    """The route of the latest attempt, and then of the answer."""
     backend: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Its backend."""
     attempts: Annotated[list[AttemptStatus], list_of("map", 64, "number")] = []
+    """Every run of a solver."""
     cost: CostStatus | None = None
+    """Money, over all attempts."""
     latency: LatencyStatus | None = None
+    """Where the time went."""
     result: ResultStatus | None = None
+    """The answer."""
     fallback: FallbackStatus | None = None
+    """The roll-back to the classical route, if there was one."""
     decision: DecisionStatus | None = None
+    """Why this route."""
 
 
 class HybridJob(Resource):

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from hybridjob.api.common import (
     Condition,
+    Count,
     Currency,
     Memory,
     Money,
@@ -30,9 +31,13 @@ class RateCard(Resource):
     formula: Formula
     """Free; PerTaskPerShot: perTask per task and perShot per shot; PerSecond: perSecond per second on the backend."""
     currency: Currency | None = None
+    """The currency of the rates."""
     per_task: Money | None = None
+    """Per circuit that is submitted."""
     per_shot: Money | None = None
+    """Per sample that is taken."""
     per_second: Money | None = None
+    """Per second on the backend."""
     source: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """Where the rates were read."""
     valid_until: Timestamp | None = None
@@ -64,6 +69,8 @@ FREE = RateCard(formula="Free")
 
 
 class Resources(Resource):
+    """What a solver may use of the machine."""
+
     memory: Memory = "4Gi"
     """The memory limit of the solver."""
 
@@ -72,9 +79,11 @@ class BackendSpec(Resource):
     """One quantum backend that jobs may use."""
 
     name: Name
+    """What jobs call it."""
     kind: BackendKind
     """Simulator: exact state vector. NoisySimulator: with the noise of a device snapshot."""
     sdk: Sdk
+    """The SDK, and so the solver image, that runs it."""
     qubits: Annotated[int, Field(ge=1, le=64)]
     """Circuits with more qubits are not admitted."""
     max_shots: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
@@ -82,6 +91,7 @@ class BackendSpec(Resource):
     snapshot: Annotated[str, StringConstraints(pattern=r"^Fake[A-Za-z0-9]+$", max_length=64)] | None = None
     """The device snapshot of a NoisySimulator, by its class name in qiskit_ibm_runtime.fake_provider."""
     rate_card: RateCard = FREE
+    """What it costs."""
     resources: Resources = Resources()
 
     rules = (
@@ -116,17 +126,23 @@ class BudgetSpec(Resource):
     """A limit on what all jobs of this policy may cost together, for as long as the policy lives."""
 
     name: Name
+    """What reports call it."""
     limit: Money
+    """The most that may be charged and reserved together, at any time."""
     currency: Currency
+    """The currency of the limit; it holds for costs in this currency."""
 
 
 class PolicySpec(Resource):
+    """Backends, prices and budgets."""
+
     default: bool = False
     """The policy of jobs that name none."""
     backends: Annotated[list[BackendSpec], list_of("map", 64, "name")] = []
     """In order of preference."""
     classical: ClassicalPolicy = ClassicalPolicy()
     budgets: Annotated[list[BudgetSpec], list_of("map", 32, "name")] = []
+    """Each holds by itself; several in one currency hold together."""
 
     rules = (
         Rule(
@@ -149,8 +165,12 @@ def _unique(names: Sequence[str]) -> bool:
 
 
 class PolicyStatus(Model):
+    """Whether the policy can be used. Written by the operator only."""
+
     conditions: Annotated[list[Condition], list_of("map", 8, "type")] = []
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Ready is the summary."""
+    observed_generation: Count = 0
+    """The metadata.generation that this status was written for."""
 
 
 class QuantumBackendPolicy(Resource):

@@ -40,11 +40,17 @@ class MinMax(Model):
 
 
 class Pca(Model):
+    """Project on the first principal components."""
+
     components: Annotated[int, Field(ge=1, le=1024)]
+    """How many components to keep."""
 
 
 class SelectKBest(Model):
+    """Keep the columns with the highest univariate score."""
+
     k: Annotated[int, Field(ge=1, le=1024)]
+    """How many columns to keep."""
 
 
 class PrepareStep(Model):
