@@ -47,8 +47,9 @@ def schemas(output: Path, check: bool) -> None:
 def docs(output: Path, check: bool) -> None:
     """The reference pages, as Markdown."""
     from hybridjob.api.reference import reference_files
+    from hybridjob.cli.states_page import states_page
 
-    _write(reference_files(), output, check)
+    _write([*reference_files(), states_page()], output, check)
 
 
 def _write(files: Iterable[tuple[str, str]], directory: Path, check: bool) -> None:

@@ -25,16 +25,30 @@ from hybridjob.local.store import StoredJob
 DEFAULT_POLICY = Path(__file__).with_name("default_policy.yaml")
 
 
-def read_jobs(files: Sequence[Path], policy_file: Path | None, now: datetime) -> list[StoredJob]:
-    """Everything that can be wrong with the files is said here, all at once, before anything starts.
+def load_checked(files: Sequence[Path]) -> Manifests:
+    """Load files and check all that can be wrong with them, also what only a solver can read.
 
-    Raises ManifestError.
+    Raises ManifestError with every error at once.
     """
     manifests = load_files(files)
+    unread = [job for job in manifests.jobs if key_of(job.metadata) not in manifests.problems or job.spec.prepare]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        messages = list(pool.map(lambda job: _check_by_solver(job, _problem_data(job, manifests)), unread))
+    errors = []
+    for job, message in zip(unread, messages, strict=True):
+        if message is not None:
+            complaint = Complaint(("spec", "problem"), job.spec.problem.type, message)
+            errors += manifests.sources[key_of(job.metadata)].errors([complaint])
+    if errors:
+        raise ManifestError(errors)
+    return manifests
+
+
+def read_jobs(files: Sequence[Path], policy_file: Path | None, now: datetime) -> list[StoredJob]:
+    """The jobs of the files, each with the policy that holds for it. Raises ManifestError."""
+    manifests = load_checked(files)
     policies = load_files([policy_file]).policies if policy_file else manifests.policies
-    jobs = [_read_job(job, manifests, policies, policy_file is not None, now) for job in manifests.jobs]
-    _check_by_solver(jobs, manifests)
-    return jobs
+    return [_read_job(job, manifests, policies, policy_file is not None, now) for job in manifests.jobs]
 
 
 def _read_job(
@@ -72,31 +86,17 @@ def _problem_data(job: HybridJob, manifests: Manifests) -> ProblemData:
     return ProblemData(inline=problem.inline, text=problem.text, uri=problem.uri)
 
 
-def _check_by_solver(jobs: Sequence[StoredJob], manifests: Manifests) -> None:
-    """Have the solver read what only it can: LP, MPS, OpenQASM, files, and columns through `prepare`."""
-    unread = [job for job in jobs if key_of(job.job.metadata) not in manifests.problems or job.job.spec.prepare]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        messages = list(pool.map(_check, unread))
-    errors = []
-    for stored, message in zip(unread, messages, strict=True):
-        if message is not None:
-            source = manifests.sources[key_of(stored.job.metadata)]
-            errors += source.errors([Complaint(("spec", "problem"), stored.job.spec.problem.type, message)])
-    if errors:
-        raise ManifestError(errors)
-
-
-def _check(stored: StoredJob) -> str | None:
+def _check_by_solver(job: HybridJob, data: ProblemData) -> str | None:
     """What the solver says is wrong with the job's task, or None."""
     with tempfile.TemporaryDirectory(prefix="hybridjob-") as name:
         directory = Path(name)
-        task = build_task(stored.job, 1, None, stored.data)
+        task = build_task(job, 1, None, data)
         (directory / TASK_NAME).write_text(task.model_dump_json(by_alias=True, exclude_none=True))
         command = [*solver_command(directory), "--check"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == ExitCode.SOLVED:
             return None
-        verdict = read_result(directory, stored.uid, 1).verdict
+        verdict = read_result(directory, task.job_uid, task.attempt).verdict
         if verdict is not None:
             return verdict.message
         return f"the solver's check ended with status {done.returncode}: {done.stderr.strip()[-500:]}"
