@@ -11,7 +11,8 @@ from hybridjob_solver.encode.qubo import Bits, Ints
 class Candidates:
     """Distinct bit strings over the encoded variables, and how they were found.
 
-    Shapes: bits (k, n), counts (k,). Bit strings are in variable order: bits[:, 0] is variable 0 and qubit 0.
+    Shapes: bits (k, n), counts (k,). Bit strings are in variable order: bits[:, 0] is variable 0 and qubit 0. Slack
+    bits, which come last, may be left out.
     """
 
     bits: Bits
@@ -19,6 +20,8 @@ class Candidates:
     algorithm: str
     message: str
     """Half a sentence for people: which algorithm and why it, what it did."""
+    is_optimal: bool = False
+    """Proven: no assignment is better than the best of these."""
     convergence: list[Iteration] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     qubits: int | None = None

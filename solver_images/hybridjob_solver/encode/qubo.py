@@ -1,5 +1,6 @@
 """QUBO and Ising forms: what every optimisation problem becomes before a solver sees it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +9,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+
+_BLOCK = 2**22
+"""Numbers that one intermediate array may hold: 32 MiB."""
+
+
+def row_blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices over `rows` rows such that an intermediate array with `width` columns stays small."""
+    step = max(1, _BLOCK // max(1, width))
+    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 @dataclass(frozen=True)
-class Qubo:
-    """Minimise `offset + linear·x + Σ values_k x_rows[k] x_cols[k]` over bits x.
+class Quadratic:
+    """`offset + linear·x + Σ values_k x_rows[k] x_cols[k]` of integers x.
 
-    Shapes: linear (n,); rows, cols and values (m,), each unordered pair at most once and rows < cols.
+    Shapes: linear (n,); rows, cols and values (m,), each unordered pair at most once and rows ≤ cols.
     """
 
     linear: Floats
@@ -27,10 +38,18 @@ class Qubo:
     def size(self) -> int:
         return len(self.linear)
 
-    def energies(self, bits: Bits) -> Floats:
-        """The energy of each row of `bits`, shape (k, n) -> (k,)."""
-        x = np.asarray(bits, dtype=np.float64)
-        return self.offset + x @ self.linear + (x[:, self.rows] * x[:, self.cols]) @ self.values
+    def energies(self, x: NDArray[np.integer]) -> Floats:
+        """The value at each row of `x`, shape (k, n) -> (k,)."""
+        energies = self.offset + x @ self.linear
+        for block in row_blocks(len(x), len(self.values)):
+            y = np.asarray(x[block], dtype=np.float64)
+            energies[block] += (y[:, self.rows] * y[:, self.cols]) @ self.values
+        return energies
+
+
+@dataclass(frozen=True)
+class Qubo(Quadratic):
+    """Minimise a quadratic function over bits. Shapes as in Quadratic, with rows < cols: x² = x is linear."""
 
     def to_ising(self) -> "Ising":
         """The same function of spins, with x = (1 − s) / 2: bit 0 is spin +1."""
@@ -57,8 +76,8 @@ class Ising:
 
     def energies(self, bits: Bits) -> Floats:
         """The energy of each row of `bits` (bit 0 is spin +1), shape (k, n) -> (k,)."""
-        s = 1.0 - 2.0 * np.asarray(bits, dtype=np.float64)
-        return self.offset + s @ self.fields + (s[:, self.rows] * s[:, self.cols]) @ self.couplings
+        s = 1 - 2 * np.asarray(bits, dtype=np.int64)
+        return Quadratic(self.fields, self.rows, self.cols, self.couplings, self.offset).energies(s)
 
     def to_qubo(self) -> Qubo:
         """The same function of bits."""
