@@ -1,8 +1,8 @@
 """Where the angles of QAOA start: known optima of the infinite problem, rescaled to the instance. Never at random.
 
 QAOA's landscape concentrates: angles that are optimal for the Sherrington-Kirkpatrick model are good for any Ising
-problem once γ is divided by the typical energy of a spin. One evaluation there is better than a hundred evaluations
-of COBYLA from a random start (`tests/solver/test_qaoa.py` holds this).
+problem once γ is divided by the typical energy of a spin. From three layers on, one evaluation there is better than a
+hundred evaluations of COBYLA from a random start (`tests/solver/test_qaoa.py` holds this).
 
 * J. Basso et al., "The Quantum Approximate Optimization Algorithm at High Depth for MaxCut on Large-Girth Regular
   Graphs and the Sherrington-Kirkpatrick Model", TQC 2022, arXiv:2110.14206: the angles, and how γ scales with degree.

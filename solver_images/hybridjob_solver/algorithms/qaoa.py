@@ -20,6 +20,7 @@ from hybridjob_solver.circuits.model import Circuit, Operation, measure_all
 from hybridjob_solver.diagonal import MAX_QUBITS, DiagonalQaoa, energies_of_all_states
 from hybridjob_solver.encode.qubo import Floats, Ising, Qubo
 from hybridjob_solver.failures import BackendUnavailableError, InvalidTaskError
+from hybridjob_solver.progress import OnProgress
 
 _TRUST_RADIUS = 0.1
 """COBYLA's first step, in radians: the start is near an optimum, and a longer step would leave it."""
@@ -31,7 +32,7 @@ def solve(
     qubo: Qubo,
     task: Task,
     objective_of: Callable[[float], float],
-    on_progress: Callable[[str, int, int, float], None],
+    on_progress: OnProgress,
 ) -> Candidates:
     """Samples of the QAOA circuit of `qubo`, best angles found in `maxIterations` exact evaluations.
 
@@ -57,8 +58,9 @@ def solve(
         )
     backend = open_backend(task.backend)  # Before the search: a missing SDK must not cost its time.
 
+    energies = _finite_energies(qubo)
     ising = qubo.to_ising()
-    search = _search(ising, energies_of_all_states(qubo), settings, objective_of, on_progress)
+    search = _search(ising, energies, settings, objective_of, on_progress)
     text = qaoa_circuit(ising, search.gammas, search.betas).to_qasm3()
     evaluations = len(search.convergence)
     on_progress("sample", evaluations, evaluations, objective_of(search.energy))
@@ -85,6 +87,15 @@ def solve(
             "seed": settings.seed,
         },
     )
+
+
+def _finite_energies(qubo: Qubo) -> Floats:
+    with np.errstate(over="ignore", invalid="ignore"):
+        energies = energies_of_all_states(qubo)
+        in_range = np.isfinite(np.ptp(energies))
+    if not in_range:
+        raise InvalidTaskError("The problem's energies exceed the range of double precision: it must be scaled down.")
+    return energies
 
 
 def qaoa_circuit(ising: Ising, gammas: Floats, betas: Floats) -> Circuit:
@@ -136,12 +147,10 @@ def _search(
     energies: Floats,
     settings: QuantumTask,
     objective_of: Callable[[float], float],
-    on_progress: Callable[[str, int, int, float], None],
+    on_progress: OnProgress,
 ) -> _Search:
     """COBYLA from the known-good angles, in at most `max_iterations` evaluations and at least one."""
     lowest, spread = float(energies.min()), float(np.ptp(energies))
-    if not np.isfinite(spread):
-        raise InvalidTaskError("The problem's energies exceed the range of double precision: it must be scaled down.")
     state = DiagonalQaoa(energies)
     start_gammas, start_betas = starting_angles(ising, settings.layers)
     # COBYLA's steps are alike in all directions: γ counts in units in which the problem's own scale is 1.

@@ -21,9 +21,15 @@ class Aer:
 
     def sample(self, qasm3: str, shots: int, seed: int) -> Samples:
         simulator = AerSimulator(method="statevector")
+        circuit = loads(qasm3)
+        # Aer derives its number of qubits from the memory of this machine.
+        if circuit.num_qubits > simulator.num_qubits:
+            raise MemoryError(
+                f"Backend {self._name!r} simulates at most {simulator.num_qubits} qubits in the memory of this machine, "
+                f"and the circuit has {circuit.num_qubits}."
+            )
         # Level 0 only rewrites gates that Aer does not know, in milliseconds.
-        circuit = transpile(loads(qasm3), simulator, optimization_level=0)
-        return _run(self._name, simulator, circuit, shots, seed)
+        return _run(self._name, simulator, transpile(circuit, simulator, optimization_level=0), shots, seed)
 
 
 class NoisyAer:
@@ -70,7 +76,7 @@ def _run(name: str, simulator: Any, circuit: QuantumCircuit, shots: int, seed: i
     except AerError as error:
         status = str(error)
     seconds = time.perf_counter() - started
-    if "insufficient memory" in status.lower():
+    if "memory" in status.lower():
         raise MemoryError(f"Backend {name!r} ran out of memory on {circuit.num_qubits} qubits: {status}")
     if status:
         raise BackendUnavailableError(f"Backend {name!r} did not run the circuit: {status}")

@@ -1,5 +1,6 @@
 """Cirq's state-vector simulator."""
 
+import os
 import re
 import time
 
@@ -11,6 +12,9 @@ from hybridjob.contract.task import Backend
 from hybridjob_solver.backends.base import Samples
 from hybridjob_solver.encode.qubo import Bits
 
+_BYTES_PER_AMPLITUDE = 16
+"""A complex64 state and the buffer that gates are applied into."""
+
 
 class CirqSimulator:
     """The ideal simulator of cirq-core."""
@@ -20,11 +24,21 @@ class CirqSimulator:
 
     def sample(self, qasm3: str, shots: int, seed: int) -> Samples:
         circuit = circuit_from_qasm(_in_cirq_dialect(qasm3))
+        self._check_memory(len(circuit.all_qubits()))
         started = time.perf_counter()
         result = cirq.Simulator(seed=seed).run(circuit, repetitions=shots)
         seconds = time.perf_counter() - started
         bits, counts = np.unique(_bits(result, qasm3, shots), axis=0, return_counts=True)
         return Samples(bits=bits, counts=counts.astype(np.int64), depth=len(circuit), seconds=seconds)
+
+    def _check_memory(self, qubits: int) -> None:
+        """Refuse what cannot fit: the kernel would otherwise end the process, and perhaps another."""
+        most = (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _BYTES_PER_AMPLITUDE).bit_length() - 1
+        if qubits > most:
+            raise MemoryError(
+                f"Backend {self._name!r} simulates at most {most} qubits in the memory of this machine, "
+                f"and the circuit has {qubits}."
+            )
 
 
 def _in_cirq_dialect(qasm3: str) -> str:

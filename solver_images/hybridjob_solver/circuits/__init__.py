@@ -4,5 +4,6 @@
 * `model`        a circuit as a value, written as the OpenQASM 3 in which it crosses to a backend
 * `reader`       OpenQASM 2 and 3 to that value: loops, definitions, modifiers and conditions unrolled
 * `expressions`  the numbers in between
-* `statevector`  what an ideal circuit does, in numpy
+* `statevector`  the state that an ideal circuit prepares, in numpy
+* `outcomes`     the exact distribution of its measurements
 """

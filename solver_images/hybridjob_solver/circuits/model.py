@@ -29,6 +29,30 @@ class Circuit:
     bits: int
     operations: tuple[Operation, ...]
 
+    @property
+    def gates(self) -> list[Gate]:
+        return [operation for operation in self.operations if isinstance(operation, Gate)]
+
+    @property
+    def measurements(self) -> dict[int, int]:
+        """Bit -> the qubit that was last measured into it."""
+        return {step.bit: step.qubit for step in self.operations if isinstance(step, Measurement)}
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether it is more than gates, then measurements: resets, conditions, or gates on measured qubits."""
+        measured: set[int] = set()
+        for operation in self.operations:
+            match operation:
+                case Reset():
+                    return True
+                case Measurement(qubit):
+                    measured.add(qubit)
+                case Gate(qubits=qubits, conditions=conditions):
+                    if conditions or not measured.isdisjoint(qubits):
+                        return True
+        return False
+
     def to_qasm3(self) -> str:
         """The circuit as OpenQASM 3."""
         head = ["OPENQASM 3.0;", 'include "stdgates.inc";', f"qubit[{self.qubits}] q;"]

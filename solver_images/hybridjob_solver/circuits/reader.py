@@ -75,6 +75,7 @@ class _Reader:
         self._bits: dict[str, list[int]] = {}
         self._numbers: dict[str, Number] = dict(CONSTANTS)
         self._written: set[int] = set()  # Bits that have been measured into; all others are 0.
+        self._used: set[int] = set()  # Qubits that something has acted on; all others are |0⟩.
         self._conditions: _Conditions = ()
         self._counter = StepCounter()
         self._gates = GateTable(self._counter, qasm2)
@@ -120,7 +121,10 @@ class _Reader:
                 self._measure(statement, measurement.qubit, target)
             case ast.QuantumReset(qubits):
                 self._check_unconditional(statement)
-                self.operations += [Reset(qubit) for qubit in self._operand(qubits, self._qubits)]
+                # Many files begin by resetting what is |0⟩ already.
+                self.operations += [
+                    Reset(qubit) for qubit in self._operand(qubits, self._qubits) if qubit in self._used
+                ]
             case ast.ForInLoop():
                 self._loop(statement)
             case ast.BranchingStatement():
@@ -210,6 +214,7 @@ class _Reader:
             raise fail(statement, f"{len(qubits)} qubits are measured into {len(bits)} bits: there must be as many")
         self.operations += [Measurement(qubit, bit) for qubit, bit in zip(qubits, bits, strict=True)]
         self._written.update(bits)
+        self._used.update(qubits)
 
     def _broadcast(self, statement: ast.QuantumGate | ast.QuantumPhase) -> None:
         """Apply a gate to each element of the registers that it names, side by side."""
@@ -219,6 +224,7 @@ class _Reader:
             raise fail(statement, "registers that one gate acts on must have equal sizes")
         for position in range(length):
             qubits = [operand[position if len(operand) > 1 else 0] for operand in operands]
+            self._used.update(qubits)
             for gate in self._gates.call(statement, qubits, self._numbers):
                 self.operations.append(replace(gate, conditions=self._conditions))
 
