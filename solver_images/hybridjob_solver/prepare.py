@@ -35,13 +35,14 @@ def prepare(table: FeatureTable, steps: list[PrepareStep]) -> tuple[FeatureTable
     """The table after the steps, in order, and what each did: columns in and out, rows, fitted numbers."""
     report = []
     for position, step in enumerate(steps):
-        before, settings = table, _settings(position, step)
-        try:
-            table, fitted = _apply(table, settings)
-        except ValueError as error:  # scikit-learn refuses numbers that overflowed
+        before = table
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # constant columns have no score, and are chosen last
+            table, fitted = _apply(table, _settings(position, step))
+        if not np.all(np.isfinite(table.features)):
             raise InvalidTaskError(
-                f"prepare[{position}]: {error} The table must be scaled to smaller numbers."
-            ) from error
+                f"prepare[{position}] overflows: the table's numbers are too large; they must be scaled down."
+            )
         report.append(
             {
                 "step": step.model_dump(by_alias=True, exclude_none=True),
@@ -95,10 +96,8 @@ def _apply(table: FeatureTable, settings: Settings) -> tuple[FeatureTable, Fitte
             from sklearn.feature_selection import SelectKBest as Selector
             from sklearn.feature_selection import f_classif, f_regression
 
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # constant columns have no score, and are chosen last
-                selector = Selector(f_classif if table.is_label else f_regression, k=settings.k)
-                selector.fit(table.features, table.target)
+            selector = Selector(f_classif if table.is_label else f_regression, k=settings.k)
+            selector.fit(table.features, table.target)
             kept = selector.get_support(indices=True)
             names = [table.names[column] for column in kept]
             fitted = {"fScores": selector.scores_.tolist()}

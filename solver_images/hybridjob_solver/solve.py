@@ -80,11 +80,11 @@ def _optimise(task: Task, on_progress: OnProgress) -> Outcome:
     verified = verify(problem, encoding, candidates)
     if candidates.is_optimal:
         baseline_objective = verified.objective
-    kind = "feasible" if verified.feasible else "infeasible"
+    caveat = "" if verified.feasible else f"; none of {verified.distinct} distinct outcomes is feasible"
     return Outcome(
         answer=verified.answer(problem, baseline_objective),
         algorithm=candidates.algorithm,
-        message=f"{candidates.message}; the best of {verified.distinct} distinct outcomes is {kind}.",
+        message=f"{candidates.message}{caveat}.",
         usage=candidates.usage,
         qubits=candidates.qubits,
         circuit_depth=candidates.circuit_depth,

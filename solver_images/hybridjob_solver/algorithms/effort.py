@@ -20,6 +20,6 @@ class Effort:
         return max(least, min(most, int(self.heuristic_seconds / seconds_per_read)))
 
 
-ANSWER = Effort(heuristic_seconds=10, exact_seconds=60)
-PROOF = Effort(heuristic_seconds=10, exact_seconds=None)
+ANSWER = Effort(heuristic_seconds=5, exact_seconds=60)
+PROOF = Effort(heuristic_seconds=5, exact_seconds=None)
 BASELINE = Effort(heuristic_seconds=1, exact_seconds=5)

@@ -53,7 +53,7 @@ class IsingProblem(_Unconstrained):
         super().__init__(Quadratic(dense_linear(data.fields, data.spins), rows, cols, values, data.offset))
 
     def _numbers(self, values: Ints) -> Ints:
-        return 1 - 2 * values
+        return 1 - 2 * values.astype(np.int64)  # unsigned bits would wrap around
 
     def encode(self) -> Encoding:
         f = self._function
