@@ -62,10 +62,14 @@ SignedRatio = Annotated[
 """A ratio as a decimal string; may be negative."""
 
 
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
+
+
 def _parse_timestamp(value: Any) -> datetime:
     if isinstance(value, str):
+        # fromisoformat takes more than RFC 3339, and the API server does not.
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value) if _RFC_3339.fullmatch(value) else None
         except ValueError:
             value = None
     if not isinstance(value, datetime) or value.tzinfo is None:

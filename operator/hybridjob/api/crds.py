@@ -47,11 +47,15 @@ def crd_files() -> Iterator[tuple[str, str]]:
         yield f"{definition['metadata']['name']}.yaml", HEADER + _to_yaml(definition)
 
 
-def structural_schema(resource: type[BaseModel]) -> Schema:
-    """The structural schema of a resource: references inlined, nullable fields optional, everything typed."""
-    schema = json_schema(resource)
-    result = _structural(schema, schema["$defs"])
-    # The API server owns and validates the other three.
+def structural_schema(model: type[BaseModel]) -> Schema:
+    """The structural schema of a model: references inlined, nullable fields optional, everything typed."""
+    schema = json_schema(model)
+    return _structural(schema, schema.get("$defs", {}))
+
+
+def resource_schema(resource: type[BaseModel]) -> Schema:
+    """The structural schema of a resource; the API server owns and validates all but spec and status."""
+    result = structural_schema(resource)
     result["properties"] |= {name: {"type": "string"} for name in ("apiVersion", "kind")}
     result["properties"]["metadata"] = {"type": "object"}
     result["required"] = ["spec"]
@@ -161,7 +165,7 @@ def _definition(resource: type[BaseModel], scope: str, names: Schema, columns: l
         "storage": True,
         "subresources": {"status": {}},
         "additionalPrinterColumns": columns,
-        "schema": {"openAPIV3Schema": structural_schema(resource)},
+        "schema": {"openAPIV3Schema": resource_schema(resource)},
     }
     kind = resource.__name__
     return {
