@@ -12,6 +12,7 @@ from hybridjob.contract.progress import Progress
 from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
+from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.tasks import build_task
 from hybridjob.local.sdks import unavailable_backends
@@ -81,15 +82,12 @@ class Runner:
         self._solvers.recover(uid)
         changed = self._changed[uid]
         answered: ReservationFacts | None = None
-        while True:
+        while not (stored := self._store.get(uid)).ended:
             changed.clear()
-            stored = self._store.get(uid)
-            if stored.ended:
-                return
             decision = decide(stored.job, stored.policy, self._facts(stored, answered), self._clock())
             answered = self._execute(stored, decision)
             self._save(stored, decision)
-            if answered is None:
+            if answered is None and decision.status.state not in TERMINAL:
                 await self._wait(changed, decision.wake_time)
 
     def _facts(self, stored: StoredJob, answered: ReservationFacts | None) -> Facts:
