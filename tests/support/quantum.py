@@ -12,6 +12,10 @@ CIRQ = Backend(name="cirq", kind="Simulator", sdk="Cirq", qubits=30)
 MANILA = Backend(name="manila", kind="NoisySimulator", sdk="Qiskit", qubits=5, snapshot="FakeManilaV2")
 
 
+def silent(stage: str, iteration: int, iterations: int, best: float) -> None:
+    """Hears progress and says nothing."""
+
+
 def quantum_task(backend: Backend = AER, **settings: Any) -> Task:
     """A QAOA or Sampling task; keyword arguments replace its quantum settings."""
     defaults: dict[str, Any] = {"algorithm": "QAOA", "shots": 2048, "layers": 3, "max_iterations": 30, "seed": 7}

@@ -16,7 +16,7 @@ import numpy as np
 
 from hybridjob_solver.encode.qubo import Floats, Ising
 
-_SK_ANGLES: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
+SK_ANGLES: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
     ((0.5000,), (0.3927,)),
     ((0.3817, 0.6655), (0.4960, 0.2690)),
     ((0.3297, 0.5688, 0.6406), (0.5500, 0.3675, 0.2109)),
@@ -46,14 +46,14 @@ def starting_angles(ising: Ising, layers: int) -> tuple[Floats, Floats]:
 
 
 def _sk_angles(layers: int) -> tuple[Floats, Floats]:
-    known = _SK_ANGLES[min(layers, len(_SK_ANGLES)) - 1]
+    known = SK_ANGLES[min(layers, len(SK_ANGLES)) - 1]
     gammas, betas = np.array(known[0]), np.array(known[1])
     while len(gammas) < layers:
-        gammas, betas = _interpolate(gammas), _interpolate(betas)
+        gammas, betas = interpolate(gammas), interpolate(betas)
     return gammas, betas
 
 
-def _interpolate(angles: Floats) -> Floats:
+def interpolate(angles: Floats) -> Floats:
     """INTERP: angles of p + 1 layers, read off the straight lines between those of p."""
     p = len(angles)
     weights = np.arange(p + 1) / p
@@ -68,9 +68,9 @@ def _gamma_scale(ising: Ising) -> float:
     """
     couplings, fields = ising.couplings[ising.couplings != 0], ising.fields[ising.fields != 0]
     weights = np.concatenate([couplings, fields])
-    if not len(weights):
+    largest = float(np.abs(weights).max(initial=0.0))
+    if largest < np.finfo(np.float64).tiny:  # Below it 1/weight overflows.
         return 0.0
-    largest = float(np.abs(weights).max())
     rms = largest * float(np.sqrt(np.mean(np.square(weights / largest))))
     spins = ising.size + (len(fields) > 0)
     # A forest has a mean degree below 2; at D = 1 the angle is the 90° that solves a single edge.

@@ -60,7 +60,7 @@ def solve(
 
     energies = _finite_energies(qubo)
     ising = qubo.to_ising()
-    search = _search(ising, energies, settings, objective_of, on_progress)
+    search = search_angles(ising, energies, settings, objective_of, on_progress)
     text = qaoa_circuit(ising, search.gammas, search.betas).to_qasm3()
     evaluations = len(search.convergence)
     on_progress("sample", evaluations, evaluations, objective_of(search.energy))
@@ -133,7 +133,7 @@ def _rounds(ising: Ising) -> list[int]:
 
 
 @dataclass
-class _Search:
+class AngleSearch:
     """The best angles so far, and how they were reached."""
 
     gammas: Floats
@@ -142,20 +142,20 @@ class _Search:
     convergence: list[Iteration] = field(default_factory=list)
 
 
-def _search(
+def search_angles(
     ising: Ising,
     energies: Floats,
     settings: QuantumTask,
     objective_of: Callable[[float], float],
     on_progress: OnProgress,
-) -> _Search:
+) -> AngleSearch:
     """COBYLA from the known-good angles, in at most `max_iterations` evaluations and at least one."""
     lowest, spread = float(energies.min()), float(np.ptp(energies))
     state = DiagonalQaoa(energies)
     start_gammas, start_betas = starting_angles(ising, settings.layers)
     # COBYLA's steps are alike in all directions: γ counts in units in which the problem's own scale is 1.
     unit = float(np.abs(start_gammas).max()) or 1.0
-    best = _Search(start_gammas, start_betas)
+    best = AngleSearch(start_gammas, start_betas)
     budget = max(1, settings.max_iterations)
 
     def evaluate(angles: Floats) -> float:

@@ -25,8 +25,8 @@ class Aer:
         # Aer derives its number of qubits from the memory of this machine.
         if circuit.num_qubits > simulator.num_qubits:
             raise MemoryError(
-                f"Backend {self._name!r} simulates at most {simulator.num_qubits} qubits in the memory of this machine, "
-                f"and the circuit has {circuit.num_qubits}."
+                f"Backend {self._name!r} simulates at most {simulator.num_qubits} qubits in the memory of this "
+                f"machine, and the circuit has {circuit.num_qubits}."
             )
         # Level 0 only rewrites gates that Aer does not know, in milliseconds.
         return _run(self._name, simulator, transpile(circuit, simulator, optimization_level=0), shots, seed)

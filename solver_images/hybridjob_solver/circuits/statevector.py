@@ -22,9 +22,14 @@ def simulate(qubits: int, gates: Iterable[Gate]) -> Amplitudes:
     """The state that the gates make of |0…0⟩, shape (2^qubits,). Conditions are not looked at."""
     state = np.zeros(1 << qubits, dtype=np.complex128)
     state[0] = 1.0
+    apply_gates(state, gates)
+    return state
+
+
+def apply_gates(state: Amplitudes, gates: Iterable[Gate]) -> None:
+    """Apply the gates to `state` in place, shape (2^qubits,)."""
     for gate in gates:
         _apply(state, gate.matrix(), gate.qubits)
-    return state
 
 
 def expectation(state: Amplitudes, pauli: str) -> float:
