@@ -11,6 +11,7 @@ from hybridjob_solver.sentences import sentences
 
 MAX_BYTES = 64 * 2**20
 """The largest problem data that is read: a bound on memory before anything is parsed."""
+_STEP = 2**20
 
 
 def parse_parameters(problem: Problem) -> Model:
@@ -69,14 +70,19 @@ def _count_sources(data: ProblemData) -> int:
     return sum(source is not None for source in (data.inline, data.text, data.path, data.uri))
 
 
-def _read_bounded(file: BinaryIO) -> bytes:
-    return file.read(MAX_BYTES + 1)
+def read_bounded(file: BinaryIO) -> bytes:
+    """The file's content, or its first bytes where there are more than MAX_BYTES: then longer than that."""
+    content = bytearray()
+    # In steps: `read` makes room for as much as it is asked for.
+    while len(content) <= MAX_BYTES and (step := file.read(_STEP)):
+        content += step
+    return bytes(content)
 
 
 def _read_path(path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 — Path would drop a trailing slash, and with it an error
-            return _read_bounded(file)
+            return read_bounded(file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputUnreadableError(f"the file {path} cannot be read: {reason}; it must be readable here") from error
@@ -87,7 +93,7 @@ def _read_uri(uri: str) -> bytes:
         import fsspec
 
         with fsspec.open(uri, "rb") as file:
-            return _read_bounded(file)
+            return read_bounded(file)
     except MemoryError:
         raise
     except Exception as error:  # each of fsspec's file systems has errors of its own

@@ -16,7 +16,7 @@ from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.task import Task
 from hybridjob.contract.verdict import MAX_MESSAGE_LENGTH, Payload, Verdict
 from hybridjob_solver.failures import InputUnreadableError, InvalidTaskError, SolverError
-from hybridjob_solver.inputs import MAX_BYTES
+from hybridjob_solver.inputs import MAX_BYTES, read_bounded
 from hybridjob_solver.progress import ThrottledProgress
 from hybridjob_solver.results import clip, write_result
 from hybridjob_solver.sentences import sentences
@@ -38,7 +38,13 @@ _LIBRARIES = {
 }
 """Modules whose versions are told where they took part, and their distributions."""
 
-_ALLOCATION_FAILURES = ("insufficient memory", "std::bad_alloc", "unable to allocate", "cannot allocate memory")
+_ALLOCATION_FAILURES = (
+    "insufficient memory",  # Aer
+    "std::bad_alloc",
+    "unable to allocate",
+    "pyobject pointer is null",  # a panic in pydantic's core
+    "failed to map segment",  # the loader of shared libraries
+)
 """What libraries say in errors of their own when an allocation failed."""
 
 
@@ -63,7 +69,9 @@ def main(argv: list[str]) -> int:
             _check(task)
             return ExitCode.SOLVED
         result = _solve(task)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception, and out of memory causes some
         code, message = _failure(error)
     # Written after the handler, which keeps the failed attempt's arrays alive: out of memory is told in freed memory.
     verdict, payload = result or (
@@ -98,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 def _read_task(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = read_bounded(file)
     except OSError as error:
         raise InputUnreadableError(
             f"The task {path} cannot be read: {error.strerror}; it must be a readable file."
@@ -159,7 +167,7 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for module, name in _LIBRARIES.items() if module in sys.modules}
 
 
-def _failure(error: Exception) -> tuple[ExitCode, str]:
+def _failure(error: BaseException) -> tuple[ExitCode, str]:
     """The exit code and message of a failed attempt. Unforeseen ones leave their traceback in the log."""
     text = str(error)
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _ALLOCATION_FAILURES):

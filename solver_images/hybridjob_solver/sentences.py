@@ -29,9 +29,7 @@ def _sentence(detail: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{prefix}is not a known field: it must be left out"
         case _:
-            found = repr(detail["input"])
-            if len(found) > _MAX_FOUND:
-                found = found[:_MAX_FOUND] + "…"
+            found = _short(repr(detail["input"]))
             rule = detail["msg"].replace("Input should", "must")
             return f"{prefix}found {found}; {rule if rule.startswith('must') else f'must be valid: {rule}'}"
 
@@ -40,5 +38,12 @@ def _path(location: tuple[int | str, ...]) -> str:
     """`edges[3][1]` from ("edges", 3, 1)."""
     path = ""
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{_short(part)}" if path else _short(part)
     return path
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_FOUND else text[:_MAX_FOUND] + "…"
