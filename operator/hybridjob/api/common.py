@@ -90,7 +90,7 @@ Timestamp = Annotated[
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A count; beyond 2^53 readers of JSON begin to round."""
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", max_length=3)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(json_schema_extra={"maxLength": 3})]
 """An ISO 4217 code."""
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 """A DNS label (RFC 1123)."""

@@ -66,7 +66,8 @@ def path_of(loc: Loc) -> str:
             path += f".{step}" if path else step
         else:
             path += f"[{json.dumps(step, ensure_ascii=False)}]"
-    return path
+    # Keys can be as long as their file.
+    return path if len(path) <= 160 else f"{path[:80]}…{path[-80:]}"
 
 
 def shown(value: Any) -> str:
@@ -91,32 +92,41 @@ def shown(value: Any) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the known word that `word` most likely stands for, or nothing."""
     by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1) if len(word) <= 64 else []
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def among(word: str, known: Sequence[str]) -> str:
+    """The known word that `word` most likely stands for, or all of them where they are few."""
+    return did_you_mean(word, known) or (f": {', '.join(known)}" if 0 < len(known) <= 12 else "")
 
 
 def one_of(word: Any, known: Sequence[str]) -> str:
     """That a value must be one of the known words, with the likeliest."""
-    sentence = f"must be {known[0]}" if len(known) == 1 else f"must be one of {', '.join(known)}"
-    return sentence + (did_you_mean(word, known) if isinstance(word, str) else "")
+    if len(known) == 1:
+        return f"must be {known[0]}"
+    return f"must be one of {', '.join(known)}" + (did_you_mean(word, known) if isinstance(word, str) else "")
 
 
 def explain(error: ValidationError, model: type[BaseModel], at: Loc = ()) -> list[Complaint]:
     """The complaints of a validation of `model`, which stands at `at` in its object."""
     complaints: list[Complaint] = []
     details = error.errors(include_url=False)
-    for loc, group in groupby(details, key=lambda detail: _place(detail)):
+    seen = 0
+    for loc, group in groupby(details, key=_place):
+        if len(complaints) >= MAX_COMPLAINTS:
+            must = "must hold no errors like those above"
+            return [*complaints, Complaint(at + loc, f"{len(details) - seen} more errors", must)]
         alternatives = list(group)
+        seen += len(alternatives)
         if alternatives[0]["loc"] == loc:
             for detail in alternatives:
                 complaints += _complaints(detail, model, at)
-        else:  # no member of a union fits: one complaint that names them all
+        else:
+            # No member of a union fits: one complaint that names them all.
             sentences = [_sentence(detail, model) for detail in alternatives]
             must = " or ".join([sentences[0], *(sentence.removeprefix("must be ") for sentence in sentences[1:])])
             complaints.append(Complaint(at + loc, shown(alternatives[0]["input"]), must))
-    if len(complaints) > MAX_COMPLAINTS:
-        rest = len(complaints) - MAX_COMPLAINTS
-        complaints[MAX_COMPLAINTS:] = [Complaint(at, f"{rest} more errors", "must hold no errors like those above")]
     return complaints
 
 
@@ -214,9 +224,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return one_of(value, re.findall(r"'([^']*)'", context["expected"]))
         case "extra_forbidden":
             known, word = _fields_beside(model, detail["loc"]), str(detail["loc"][-1])
-            return "may not be given: there is no such field" + (
-                did_you_mean(word, known) or (f"; the fields here are {', '.join(known)}" if known else "")
-            )
+            listed = f"; the fields here are {', '.join(known)}" if 0 < len(known) <= 12 else ""
+            return "may not be given: there is no such field" + (did_you_mean(word, known) or listed)
         case other:
             return _SENTENCES[other].format(**context)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from hybridjob.api.common import ObjectMeta
-from hybridjob.api.errors import Complaint, FieldError, ManifestError, did_you_mean, explain, one_of, path_of, shown
+from hybridjob.api.errors import Complaint, FieldError, ManifestError, among, explain, one_of, path_of, shown
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.problem_data import read_problem
@@ -69,22 +69,26 @@ class Source:
     """What relative paths in the object are relative to."""
     document: Document
     text: str
+    refused: frozenset[tuple[int, str]]
+    """Lines and paths at which the YAML reader put nothing in place of what it refused."""
 
     def errors(self, complaints: Iterable[Complaint]) -> list[FieldError]:
-        return [FieldError(self.file, self._line(c), path_of(c.loc), c.found, c.must) for c in complaints]
+        """The complaints as errors of the file, without those about what the YAML reader has refused already."""
+        errors = [self._error(complaint) for complaint in complaints]
+        return [error for error in errors if (error.line, error.path) not in self.refused]
 
-    def _line(self, complaint: Complaint) -> int:
-        """The line of the complaint; inside a block of text, of the text's line that it names."""
-        line = self.document.line_of(complaint.loc)
+    def _error(self, complaint: Complaint) -> FieldError:
+        line, found = self.document.line_of(complaint.loc), complaint.found
+        # Inside a block of text the complaint is about one of its lines, which it names.
         named = re.search(r"\bline (\d+)\b", complaint.must)
         value = _value_at(self.document.value, complaint.loc)
         if named and isinstance(value, str):
-            inner, wanted = value.splitlines(), int(named[1])
-            outer = self.text.splitlines()[line:]
+            inner, outer = value.splitlines(), self.text.splitlines()[line:]
+            n = int(named[1]) - 1
             # Only a block scalar has its lines below its key, as they are; quoted ones are folded and escaped.
-            if 0 < wanted <= min(len(inner), len(outer)) and inner[wanted - 1].strip() == outer[wanted - 1].strip():
-                return line + wanted
-        return line
+            if 0 <= n < min(len(inner), len(outer)) and inner[n].strip() == outer[n].strip():
+                line, found = line + n + 1, shown(inner[n])
+        return FieldError(self.file, line, path_of(complaint.loc), found, complaint.must)
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,9 @@ class _Loader:
         if not documents and not errors:
             self.errors.append(FieldError(file, 0, "", "nothing", "must hold at least one object"))
         text = content.decode(errors="replace")
+        refused = frozenset((error.line, error.path) for error in errors)
         for document in documents:
-            self._add(Source(file, path.parent, document, text))
+            self._add(Source(file, path.parent, document, text, refused))
 
     def _add(self, source: Source) -> None:
         value = source.document.value
@@ -219,13 +224,13 @@ class _Loader:
         config_map, _ = self._config_maps.get((namespace, reference.name), _NONE)
         if config_map is None:
             known = [name for other, name in self._config_maps if other == namespace]
-            must = f"must be a ConfigMap of namespace {namespace} in the files" + did_you_mean(reference.name, known)
+            must = f"must be a ConfigMap of namespace {namespace} in the files" + among(reference.name, known)
             yield Complaint((*loc, "name"), shown(reference.name), must)
         elif reference.key in config_map.binary_data:
             must = f"must be a key of data: in ConfigMap {reference.name} it is one of binaryData, which is not text"
             yield Complaint((*loc, "key"), shown(reference.key), must)
         elif reference.key not in config_map.data:
-            must = f"must be a key of ConfigMap {reference.name}" + did_you_mean(reference.key, config_map.data)
+            must = f"must be a key of ConfigMap {reference.name}" + among(reference.key, list(config_map.data))
             yield Complaint((*loc, "key"), shown(reference.key), must)
 
 
@@ -252,7 +257,7 @@ def _check_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> I
     by_name = {policy.metadata.name: policy for policy in policies}
     name = job.spec.policy_name
     if name is not None and by_name and name not in by_name:
-        must = f"must be a policy in the files: {', '.join(by_name)}" + did_you_mean(name, by_name)
+        must = "must be a policy in the files" + among(name, list(by_name))
         yield Complaint(("spec", "policyName"), shown(name), must)
         return
     if name is None and len(policies) == 1:
@@ -262,7 +267,7 @@ def _check_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> I
     known = [backend.name for backend in by_name[name].spec.backends]
     for position, backend in enumerate(job.spec.quantum.backends):
         if backend not in known:
-            must = f"must be a backend of policy {name}" + did_you_mean(backend, known)
+            must = f"must be a backend of policy {name}" + among(backend, known)
             yield Complaint(("spec", "quantum", "backends", position), shown(backend), must)
 
 

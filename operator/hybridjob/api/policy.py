@@ -46,7 +46,7 @@ class RateCard(Resource):
     rules = (
         Rule(
             cel="(self.formula == 'Free') != has(self.currency)",
-            message="must be given with every formula but Free",
+            message="must be given with every formula but Free, and may not be given with Free",
             holds=lambda r: (r.formula == "Free") != (r.currency is not None),
             field="currency",
         ),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ValidationError
 
-from hybridjob.api.errors import Complaint, Loc, complain, did_you_mean, explain, path_of, shown
+from hybridjob.api.errors import Complaint, Loc, among, complain, explain, path_of, shown
 from hybridjob.api.hybridjob import HybridJobSpec
 from hybridjob.contract.base import Model
 from hybridjob.contract.problems import (
@@ -79,7 +79,7 @@ def _check_selection(
     columns, target = table.columns, parameters.target
     in_parameters: Loc = ("problem", "parameters")
     if target not in columns:
-        must = "must be a column of the data" + did_you_mean(target, columns)
+        must = "must be a column of the data" + among(target, columns)
         return [Complaint((*in_parameters, "target"), shown(target), must)]
     complaints = []
     features = len(columns) - 1

@@ -16,7 +16,7 @@ from typing import Any, Never
 
 import yaml
 
-from hybridjob.api.errors import FieldError, Loc, ManifestError, path_of, shown
+from hybridjob.api.errors import MAX_COMPLAINTS, FieldError, Loc, ManifestError, path_of, shown
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
@@ -32,6 +32,7 @@ Lines = int | tuple[int, "dict[str, Lines] | list[Lines]"]
 
 
 _TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
 _MAX_INTEGER = 2**63 - 1
 _CORE = re.compile(
     r"""(?P<null>~|null|Null|NULL|)
@@ -64,7 +65,7 @@ class Document:
                 here = inner[step]  # type: ignore[index]  # a wrong kind of step is the TypeError below
             except (KeyError, IndexError, TypeError):
                 return line
-        return here if isinstance(here, int) else here[0]
+        return _first(here)
 
 
 def read_documents(file: str, content: bytes) -> tuple[list[Document], list[FieldError]]:
@@ -147,16 +148,27 @@ class _Reader:
     def _mapping(self, line: int) -> tuple[Any, Lines]:
         values: dict[str, Any] = {}
         lines: dict[str, Lines] = {}
+        merged: tuple[dict[str, Any], dict[str, Lines]] = ({}, {})
         while type(event := next(self._events)) is not yaml.MappingEndEvent:
-            key_line = _line(event)
-            key = self._key(event)
-            self._loc.append(key)
+            key, key_line = self._key(event), _line(event)
+            self._loc.append(key or "")
+            value, value_lines = self._value(next(self._events), key_line)
             if key in values:
-                first = lines[key] if isinstance(lines[key], int) else lines[key][0]  # type: ignore[index]
-                self._refuse(event, f"{shown(key)} twice", f"must be unique: it is also on line {first}")
-            values[key], lines[key] = self._value(next(self._events), key_line)
+                found, first = f"{shown(key)} twice", _first(lines[key])
+                self._refuse(event, found, f"must be unique: it is also on line {first}")
+            elif key == _MERGE and event.implicit[0]:
+                merged = self._merge(event, value, value_lines)
+            elif key is not None:
+                values[key], lines[key] = value, value_lines
             self._loc.pop()
-        return values, (line, lines)
+        return merged[0] | values, (line, merged[1] | lines)
+
+    def _merge(self, event: Any, value: Any, lines: Lines) -> tuple[dict[str, Any], dict[str, Lines]]:
+        """The mapping that `<<` names: YAML 1.1, but kubectl takes it, and so do people."""
+        if isinstance(value, dict) and isinstance(lines, tuple) and isinstance(lines[1], dict):
+            return value, lines[1]
+        self._refuse(event, shown(value), "must be one mapping, such as *defaults")
+        return {}, {}
 
     def _sequence(self, line: int) -> tuple[Any, Lines]:
         values: list[Any] = []
@@ -170,15 +182,15 @@ class _Reader:
         self._loc.pop()
         return values, (line, lines)
 
-    def _key(self, event: Any) -> str:
+    def _key(self, event: Any) -> str | None:
+        """The key that `event` is, or None where it was refused."""
         if type(event) is not yaml.ScalarEvent:
             self._stop(event, "a key that is not a string", "must have strings as keys")
-        if event.value == "<<" and event.implicit[0]:
-            self._refuse(event, "the merge key <<", "must be written out: merge keys are not supported")
         key = self._scalar(event)
-        if not isinstance(key, str):
-            self._refuse(event, f"the key {shown(key)}", f'must have strings as keys: write "{event.value}"')
-        return str(event.value)
+        if isinstance(key, str):
+            return key
+        self._refuse(event, f"the key {shown(key)}", f'must have strings as keys: write "{event.value}"')
+        return None
 
     def _alias(self, event: Any) -> tuple[Any, Lines]:
         try:
@@ -188,7 +200,7 @@ class _Reader:
         self._values += size - 1
         self._expanded += size
         if self._expanded > MAX_EXPANSION:
-            found = f"aliases that stand for more than {MAX_EXPANSION} values"
+            found = f"aliases that stand for more than {MAX_EXPANSION:,} values"
             self._stop(event, found, "must be written with fewer aliases")
         return value, lines
 
@@ -217,10 +229,16 @@ class _Reader:
         return 0
 
     def _refuse(self, event: Any, found: str, must: str) -> None:
+        if len(self.errors) >= MAX_COMPLAINTS:
+            self._stop(event, f"more than {MAX_COMPLAINTS} errors", "must hold fewer to be read to its end")
         self.errors.append(FieldError(self._file, _line(event), path_of(tuple(self._loc)), found, must))
 
     def _stop(self, event: Any, found: str, must: str) -> Never:
         raise ManifestError([FieldError(self._file, _line(event), path_of(tuple(self._loc)), found, must)])
+
+
+def _first(lines: Lines) -> int:
+    return lines if isinstance(lines, int) else lines[0]
 
 
 def _line(event: Any) -> int:
