@@ -41,7 +41,7 @@ def parse_data(problem: Problem) -> Model | str:
         parsed = parse_text(problem.type, problem.format, text)
     except (ValueError, RecursionError) as error:
         reason = sentences(error) if isinstance(error, ValueError) else "it is nested too deeply"
-        raise InvalidTaskError(f"problem data ({problem.type}, {problem.format}): {reason}") from error
+        raise InvalidTaskError(f"The problem's data ({problem.type}, {problem.format}): {reason}") from error
     return text if parsed is None else parsed
 
 
@@ -53,9 +53,9 @@ def read_text(data: ProblemData) -> str:
         content = data.text.encode()
         where = "problem.text"
     elif data.path is not None:
-        content, where = _read_path(data.path), f"the file {data.path}"
+        content, where = _read_path(data.path), f"The file {data.path}"
     elif data.uri is not None:
-        content, where = _read_uri(data.uri), f"the data at {_without_secrets(data.uri)}"
+        content, where = _read_uri(data.uri), f"The data at {_without_secrets(data.uri)}"
     else:
         raise InvalidTaskError("problem.inline holds an object: text, path or uri must be given")
     if len(content) > MAX_BYTES:
@@ -85,7 +85,7 @@ def _read_path(path: str) -> bytes:
             return read_bounded(file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputUnreadableError(f"the file {path} cannot be read: {reason}; it must be readable here") from error
+        raise InputUnreadableError(f"The file {path} cannot be read: {reason}; it must be readable here") from error
 
 
 def _read_uri(uri: str) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from hybridjob.contract.progress import Progress, report
 
 OnProgress = Callable[[str, int, int, float], None]
-"""Called with stage, iteration, iterations and the best objective so far, in the problem's own units and sense."""
+"""Called with stage, iteration, iterations (0 where nobody knows) and the best objective so far, in the problem's own
+units and sense."""
 
 _SECONDS_BETWEEN = 0.1
 
@@ -24,4 +25,4 @@ class ThrottledProgress:
             return
         self._stage, self._next = stage, now + _SECONDS_BETWEEN
         finite = best if abs(best) < float("inf") else None
-        report(Progress(stage=stage, iteration=iteration, iterations=iterations, best_objective=finite))
+        report(Progress(stage=stage, iteration=iteration, iterations=iterations or None, best_objective=finite))

@@ -240,7 +240,6 @@ def programs(draw: st.DrawFn) -> Program:
                     st.sampled_from(["<=", ">=", "="]),
                     st.sampled_from([-2, -0.5, 0, 0.3, 1, 2, 3.5]),
                 ),
-                min_size=1,
                 max_size=3,
             )
         ),

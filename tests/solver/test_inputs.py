@@ -147,7 +147,7 @@ def test_a_wrong_object_is_told_by_field_value_and_rule(
         ("Ising", "COO", "0 1 nan", "must be a finite number"),
         ("FeatureSelection", "CSV", "a,y\n1,2\n", "at least two rows"),
         ("FeatureSelection", "CSV", "a,y\n1,2\n,3\n", "row 2, column 'a' is empty"),
-        ("BinaryProgram", "LP", "", "the program has 0 variables"),
+        ("BinaryProgram", "LP", "", "The program has 0 variables"),
         ("BinaryProgram", "LP", "garbage", "line 1, column 1: expected a section keyword"),
         ("BinaryProgram", "LP", KNAPSACK.replace("<= 14", "<="), "in LP format: line .*expected a number"),
         ("BinaryProgram", "LP", KNAPSACK[:60], "in LP format|not integer"),

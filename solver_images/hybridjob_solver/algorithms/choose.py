@@ -5,6 +5,7 @@ from dataclasses import replace
 from hybridjob.contract.problems import ProblemType
 from hybridjob.contract.task import ClassicalAlgorithm, ClassicalTask, QuantumAlgorithm, Task
 from hybridjob_solver.algorithms.effort import Effort
+from hybridjob_solver.algorithms.enumeration import MAX_BITS
 from hybridjob_solver.candidates import Candidates
 from hybridjob_solver.encode.encoding import Encoding
 from hybridjob_solver.failures import InvalidTaskError
@@ -13,7 +14,6 @@ from hybridjob_solver.progress import OnProgress
 
 CIRCUIT_TYPES: tuple[ProblemType, ...] = ("Circuit", "Expectation")
 
-_MAX_ENUMERATED_BITS = 19
 _MAX_EXACT_PRODUCTS = 200
 """Measured: HiGHS proves MaxCut of 200 edges in 2 s, of 2,500 not in minutes."""
 _DENSE = 0.3
@@ -42,7 +42,7 @@ def choose(encoding: Encoding) -> tuple[ClassicalAlgorithm, str]:
     program = encoding.program
     n = encoding.bits
     products = len(program.objective.values)
-    if n <= _MAX_ENUMERATED_BITS:
+    if n <= MAX_BITS:
         return "Enumeration", f"{n} binary variables are few enough to try every assignment"
     if not program.is_binary or (program.constraints and program.cardinality is None):
         return "Exact", "linear constraints are searched best where they are not penalties"

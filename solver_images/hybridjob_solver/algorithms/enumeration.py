@@ -3,14 +3,14 @@
 import numpy as np
 
 from hybridjob_solver.candidates import Candidates
+from hybridjob_solver.diagonal import bits_of
 from hybridjob_solver.encode.encoding import Encoding
-from hybridjob_solver.encode.qubo import Bits
 from hybridjob_solver.failures import BackendUnavailableError, InvalidTaskError
 from hybridjob_solver.problems.base import OptimisationProblem
+from hybridjob_solver.verify import MAX_SAMPLES
 
 MAX_BITS = 19
 _CHUNK = 2**14
-_KEPT = 1024
 
 
 def solve(problem: OptimisationProblem, encoding: Encoding) -> Candidates:
@@ -27,24 +27,18 @@ def solve(problem: OptimisationProblem, encoding: Encoding) -> Candidates:
     sign = -1 if problem.sense == "Maximize" else 1
     for start in range(0, 1 << n, _CHUNK):
         indices = np.arange(start, min(start + _CHUNK, 1 << n))
-        values = encoding.decode(_bits(indices, n))
+        values = encoding.decode(bits_of(indices, n))
         feasible = problem.feasible(values)
         costs[indices[feasible]] = sign * problem.objective(values[feasible])
     feasible_count = int(np.isfinite(costs).sum())
     if not feasible_count:
         raise InvalidTaskError("The constraints contradict each other: none of the assignments satisfies them.")
-    kept = min(_KEPT, feasible_count)
+    kept = min(MAX_SAMPLES, feasible_count)
     best = np.argpartition(costs, kept - 1)[:kept]
     return Candidates(
-        bits=_bits(best, n),
+        bits=bits_of(best, n),
         counts=np.ones(kept, dtype=np.int64),
         algorithm="Enumeration",
         message=f"Enumeration of all {1 << n} assignments",
         is_optimal=True,
     )
-
-
-def _bits(indices: np.ndarray, n: int) -> Bits:
-    """Bit j of each index is variable j."""
-    bits: Bits = ((indices[:, None] >> np.arange(n)) & 1).astype(np.uint8)
-    return bits

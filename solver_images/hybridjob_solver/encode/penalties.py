@@ -47,7 +47,7 @@ class _Row:
             lower = max(lowest, math.ceil(_fraction(constraint.name, constraint.lower) * factor))
         self.width = self.upper - lower
         if self.width < 0:
-            raise InvalidTaskError(f"the constraint {self.name!r} cannot hold: no values of its variables satisfy it")
+            raise InvalidTaskError(f"The constraint {self.name!r} cannot hold: no values of its variables satisfy it")
         self.is_redundant = lower == lowest and self.upper == highest
 
 
@@ -62,7 +62,7 @@ def _fraction(name: str, value: float) -> Fraction:
 
 def _not_exact(name: str, reason: str) -> BackendUnavailableError:
     return BackendUnavailableError(
-        f"the constraint {name!r} has no exact penalty in integers: {reason}; it must be solved with classical Exact"
+        f"The constraint {name!r} has no exact penalty in integers: {reason}; it must be solved with classical Exact"
     )
 
 
@@ -81,7 +81,7 @@ def penalise(program: Program) -> Qubo:
     products = sum((len(row.columns) + len(slack)) ** 2 // 2 for row, slack in zip(rows, slacks, strict=True))
     if products > _MAX_PRODUCTS:
         raise BackendUnavailableError(
-            f"the penalties of the constraints have {products} products: they must have at most {_MAX_PRODUCTS}"
+            f"The penalties of the constraints have {products} products: they must have at most {_MAX_PRODUCTS}"
         )
 
     weight = _penalty_weight(program)

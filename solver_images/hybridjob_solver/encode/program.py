@@ -37,7 +37,7 @@ class Program:
             total = sum(float(np.abs(term).sum()) for term in terms)
         if not total <= _LARGEST:
             raise InvalidTaskError(
-                f"the objective's coefficients add up to {total:.3g}: they must stay below {_LARGEST:.0e}; scale them"
+                f"The objective's coefficients add up to {total:.3g}: they must stay below {_LARGEST:.0e}; scale them"
             )
 
     @property
@@ -54,7 +54,7 @@ class Program:
         return int(only.upper) if names_all and only.lower == only.upper and only.upper % 1 == 0 else None
 
 
-def binary_program(objective: Qubo, constraints: tuple[Constraint, ...] = ()) -> Program:
+def over_bits(objective: Qubo, constraints: tuple[Constraint, ...] = ()) -> Program:
     """A program over bits."""
     n = objective.size
     return Program(objective, np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64), constraints)
@@ -114,9 +114,9 @@ def expand(program: Program) -> tuple[Program, BinaryExpansion]:
     if program.is_binary:
         objective = program.objective
         qubo = Qubo(objective.linear, objective.rows, objective.cols, objective.values, objective.offset)
-        return binary_program(qubo, program.constraints), expansion
+        return over_bits(qubo, program.constraints), expansion
     constraints = tuple(_expand_constraint(constraint, expansion) for constraint in program.constraints)
-    return binary_program(_expand_objective(program.objective, expansion), constraints), expansion
+    return over_bits(_expand_objective(program.objective, expansion), constraints), expansion
 
 
 def _expand_constraint(constraint: Constraint, expansion: BinaryExpansion) -> Constraint:

@@ -62,11 +62,16 @@ class BinaryProgramProblem:
     def _constraints(self) -> tuple[Constraint, ...]:
         file = self._file
         order = np.argsort(file.rows, kind="stable")
-        ends = np.cumsum(np.bincount(file.rows, minlength=len(file.row_names)))
+        counts = np.bincount(file.rows, minlength=len(file.row_names))
+        ends = np.cumsum(counts)
         return tuple(
             Constraint(name, file.columns[entries], file.coefficients[entries], float(lower), float(upper))
             for name, entries, lower, upper in zip(
-                file.row_names, np.split(order, ends[:-1]), file.row_lower, file.row_upper, strict=True
+                file.row_names,
+                (order[end - count : end] for end, count in zip(ends, counts, strict=True)),
+                file.row_lower,
+                file.row_upper,
+                strict=True,
             )
         )
 
@@ -75,14 +80,14 @@ def _integer_bounds(file: ProgramFile) -> tuple[Ints, Ints]:
     """Bounds rounded to the integers inside."""
     for name, is_integer, lower, upper in zip(file.names, file.is_integer, file.lower, file.upper, strict=True):
         if not is_integer:
-            raise InvalidTaskError(f"the variable {name!r} is not integer: every variable must be binary or integer")
+            raise InvalidTaskError(f"The variable {name!r} is not integer: every variable must be binary or integer")
         if not max(abs(lower), abs(upper)) <= _LARGEST_BOUND:
             raise InvalidTaskError(
-                f"the variable {name!r} has bounds {lower:g} to {upper:g}: "
+                f"The variable {name!r} has bounds {lower:g} to {upper:g}: "
                 f"an integer variable must have bounds within ±{_LARGEST_BOUND}"
             )
         if math.ceil(lower) > math.floor(upper):
-            raise InvalidTaskError(f"the variable {name!r} has bounds {lower:g} to {upper:g}: an integer must fit")
+            raise InvalidTaskError(f"The variable {name!r} has bounds {lower:g} to {upper:g}: an integer must fit")
     return _integers(np.ceil(file.lower)), _integers(np.floor(file.upper))
 
 

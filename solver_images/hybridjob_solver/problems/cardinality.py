@@ -3,7 +3,7 @@
 import numpy as np
 
 from hybridjob_solver.encode.encoding import Encoding
-from hybridjob_solver.encode.program import Constraint, binary_program
+from hybridjob_solver.encode.program import Constraint, over_bits
 from hybridjob_solver.encode.qubo import Bools, Floats, Ints, Qubo
 
 
@@ -21,4 +21,4 @@ def encode_selection(merits: Floats, costs: Floats, count: int) -> Encoding:
     kept = pairs != 0
     objective = Qubo(np.diag(costs) - merits, rows[kept], cols[kept], pairs[kept])
     constraint = Constraint(f"select {count}", np.arange(n), np.ones(n), count, count)
-    return Encoding(binary_program(objective, (constraint,)), "Maximize")
+    return Encoding(over_bits(objective, (constraint,)), "Maximize")

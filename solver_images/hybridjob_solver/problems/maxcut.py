@@ -4,7 +4,7 @@ import numpy as np
 
 from hybridjob.contract import problems as contract
 from hybridjob_solver.encode.encoding import Encoding, Sense
-from hybridjob_solver.encode.program import binary_program
+from hybridjob_solver.encode.program import over_bits
 from hybridjob_solver.encode.qubo import Bools, Floats, Ints, Qubo, row_blocks
 from hybridjob_solver.problems.terms import split_pairs
 
@@ -35,4 +35,4 @@ class MaxCutProblem:
         for ends in self._ends:
             np.subtract.at(linear, ends, self._weights)
         rows, cols = np.sort(self._ends, axis=0)
-        return Encoding(binary_program(Qubo(linear, rows, cols, 2 * self._weights)), self.sense)
+        return Encoding(over_bits(Qubo(linear, rows, cols, 2 * self._weights)), self.sense)

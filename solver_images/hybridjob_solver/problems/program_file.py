@@ -55,16 +55,16 @@ def read_program(text: str, problem_format: ProblemFormat) -> ProgramFile:
         complaints = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     # A warning that something is ignored means another program than the one that was written.
     if status == highspy.HighsStatus.kError or "ignored" in complaints:
-        raise InvalidTaskError(f"the text must be a program in {problem_format} format: {_reason(complaints)}")
+        raise InvalidTaskError(f"The text must be a program in {problem_format} format: {_reason(complaints)}")
     model = highs.getModel()
     lp = model.lp_
     if not 1 <= lp.num_col_ <= MAX_VARIABLES:
-        raise InvalidTaskError(f"the program has {lp.num_col_} variables: it must have 1 to {MAX_VARIABLES}")
+        raise InvalidTaskError(f"The program has {lp.num_col_} variables: it must have 1 to {MAX_VARIABLES}")
     entries = len(lp.a_matrix_.value_) + len(model.hessian_.value_)
     if entries > MAX_TERMS:
-        raise InvalidTaskError(f"the program has {entries} coefficients: it must have at most {MAX_TERMS}")
+        raise InvalidTaskError(f"The program has {entries} coefficients: it must have at most {MAX_TERMS}")
     if not np.all(np.isfinite(lp.col_cost_)):
-        raise InvalidTaskError("the objective has infinite coefficients: all must be finite")
+        raise InvalidTaskError("The objective has infinite coefficients: all must be finite")
     _reject_infeasible(highs)
     return _to_file(lp, model.hessian_)
 
@@ -85,7 +85,7 @@ def _reject_infeasible(highs: highspy.Highs) -> None:
     highs.passHessian(highspy.HighsHessian())  # integer quadratic programs are not presolved; constraints are
     highs.presolve()
     if highs.getModelPresolveStatus() == highspy.HighsPresolveStatus.kInfeasible:
-        raise InvalidTaskError("the constraints contradict each other: no assignment of the variables satisfies them")
+        raise InvalidTaskError("The constraints contradict each other: no assignment of the variables satisfies them")
 
 
 def _to_file(lp: highspy.HighsLp, hessian: highspy.HighsHessian) -> ProgramFile:

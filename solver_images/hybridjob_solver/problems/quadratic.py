@@ -4,7 +4,7 @@ import numpy as np
 
 from hybridjob.contract import problems as contract
 from hybridjob_solver.encode.encoding import Encoding, Sense
-from hybridjob_solver.encode.program import binary_program
+from hybridjob_solver.encode.program import over_bits
 from hybridjob_solver.encode.qubo import Bools, Floats, Ints, Ising, Quadratic, Qubo
 from hybridjob_solver.problems.terms import dense_linear, split_pairs
 
@@ -42,7 +42,7 @@ class QuboProblem(_Unconstrained):
     def encode(self) -> Encoding:
         f = self._function
         rows, cols = np.sort((f.rows, f.cols), axis=0)
-        return Encoding(binary_program(Qubo(f.linear, rows, cols, f.values, f.offset)), self.sense)
+        return Encoding(over_bits(Qubo(f.linear, rows, cols, f.values, f.offset)), self.sense)
 
 
 class IsingProblem(_Unconstrained):
@@ -58,4 +58,4 @@ class IsingProblem(_Unconstrained):
     def encode(self) -> Encoding:
         f = self._function
         rows, cols = np.sort((f.rows, f.cols), axis=0)
-        return Encoding(binary_program(Ising(f.linear, rows, cols, f.values, f.offset).to_qubo()), self.sense)
+        return Encoding(over_bits(Ising(f.linear, rows, cols, f.values, f.offset).to_qubo()), self.sense)
