@@ -35,6 +35,7 @@ class CircuitOutcome:
     answer: Answer
     algorithm: str
     message: str
+    """One sentence for people."""
     qubits: int
     usage: Usage = field(default_factory=Usage)
     circuit_depth: int | None = None
@@ -84,7 +85,7 @@ def _exact_outcomes(circuit: Circuit, seed: int) -> CircuitOutcome:
     return CircuitOutcome(
         answer=Answer(objective=probability, feasible=True, sense="Value", solution=_solution(outcome)),
         algorithm="Statevector",
-        message=f"Exact state vector of {circuit.qubits} qubits; the objective is the most probable outcome's share",
+        message=f"Exact state vector of {circuit.qubits} qubits; the objective is the most probable outcome's share.",
         qubits=circuit.qubits,
         payload_fields={
             "samples": _samples(bits, counts),
@@ -98,7 +99,7 @@ def _exact_expectation(circuit: Circuit, observable: tuple[tuple[str, float], ..
     return CircuitOutcome(
         answer=Answer(objective=_exact_value(circuit, observable), feasible=True, sense="Value"),
         algorithm="Statevector",
-        message=f"Exact state vector of {circuit.qubits} qubits",
+        message=f"Exact state vector of {circuit.qubits} qubits.",
         qubits=circuit.qubits,
         payload_fields={"circuit": circuit.to_qasm3()},
     )
@@ -129,7 +130,7 @@ def _sampled_outcomes(
             objective=share, feasible=True, sense="Value", baseline=exact, solution=_solution(samples.bits[top])
         ),
         algorithm="Sampling",
-        message=f"{settings.shots} shots of a circuit of {circuit.qubits} qubits on {backend.name}",
+        message=f"{settings.shots} shots of a circuit of {circuit.qubits} qubits on {backend.name}.",
         qubits=circuit.qubits,
         usage=Usage(tasks=1, shots=settings.shots, seconds=samples.seconds),
         circuit_depth=samples.depth,
@@ -152,19 +153,20 @@ def _sampled_expectation(
     sampler = open_backend(backend)
     value, groups = group(observable)
     variance, seconds, depth = 0.0, 0.0, 0
-    for number, measured in enumerate(groups):
-        samples = sampler.sample(measured.circuit(circuit).to_qasm3(), settings.shots, settings.seed + number)
+    seeds = np.random.default_rng(settings.seed).integers(2**31, size=len(groups)).tolist()
+    for number, (measured, seed) in enumerate(zip(groups, seeds, strict=True), start=1):
+        samples = sampler.sample(measured.circuit(circuit).to_qasm3(), settings.shots, seed)
         mean, variance_of_mean = measured.estimate(samples.bits, samples.counts)
         value, variance = value + mean, variance + variance_of_mean
         seconds, depth = seconds + samples.seconds, max(depth, samples.depth)
-        on_progress("sample", number + 1, len(groups), value)
+        on_progress("sample", number, len(groups), value)
     exact = _exact_value(circuit, observable) if circuit.qubits <= _MAX_BASELINE_QUBITS else None
     return CircuitOutcome(
         answer=Answer(objective=value, feasible=True, sense="Value", baseline=exact),
         algorithm="Sampling",
         message=(
             f"{len(observable)} Pauli terms in {len(groups)} groups of {settings.shots} shots on {backend.name}, "
-            f"standard error {variance**0.5:.2g}"
+            f"standard error {variance**0.5:.2g}."
         ),
         qubits=circuit.qubits,
         usage=Usage(tasks=len(groups), shots=len(groups) * settings.shots, seconds=seconds),

@@ -4,22 +4,20 @@ The grammar is that of the `openqasm3` package; what statements mean is here, be
 misreads a statement gives a wrong answer and no error. Whatever is not understood is refused with its line.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import openqasm3
 from openqasm3 import ast
 
-from hybridjob_solver.circuits.expressions import CONSTANTS, Number, evaluate, evaluate_int, fail
+from hybridjob_solver.circuits.conditions import depends_on_bits, tests_of
+from hybridjob_solver.circuits.expressions import Number, fail
 from hybridjob_solver.circuits.model import Circuit, Measurement, Operation, Reset
+from hybridjob_solver.circuits.names import Names, Operand
 from hybridjob_solver.circuits.unroll import GateTable, StepCounter
 from hybridjob_solver.failures import InvalidTaskError
 
 MAX_TEXT_BYTES = 1 << 20
-MAX_QUBITS = 1024
-
-_Operand = ast.Identifier | ast.IndexedIdentifier
-_Conditions = tuple[tuple[int, int], ...]
 
 
 def read_circuit(text: str, version: str) -> Circuit:
@@ -40,7 +38,7 @@ def read_circuit(text: str, version: str) -> Circuit:
         reader.run(program.statements)
     except RecursionError as error:
         raise InvalidTaskError("The circuit is nested too deeply: expressions and blocks must be flatter.") from error
-    return Circuit(reader.qubit_count, reader.bit_count, tuple(reader.operations))
+    return Circuit(reader.names.qubit_count, reader.names.bit_count, tuple(reader.operations))
 
 
 def _parse(text: str) -> ast.Program:
@@ -67,21 +65,18 @@ class _Reader:
     """The state of one reading. Statements are executed in order; gates are appended to `operations`."""
 
     def __init__(self, qasm2: bool) -> None:
-        self.qubit_count = 0
-        self.bit_count = 0
+        self.names = Names(qasm2)
         self.operations: list[Operation] = []
-        self._qasm2 = qasm2
-        self._qubits: dict[str, list[int]] = {}
-        self._bits: dict[str, list[int]] = {}
-        self._numbers: dict[str, Number] = dict(CONSTANTS)
         self._written: set[int] = set()  # Bits that have been measured into; all others are 0.
         self._used: set[int] = set()  # Qubits that something has acted on; all others are |0⟩.
-        self._conditions: _Conditions = ()
+        self._conditions: tuple[tuple[int, int], ...] = ()
         self._counter = StepCounter()
         self._gates = GateTable(self._counter, qasm2)
 
     def run(self, statements: Iterable[ast.Statement | ast.Pragma]) -> None:
         for statement in statements:
+            if self._conditions and not isinstance(statement, _CONDITIONAL):
+                raise fail(statement, "only gates may depend on measured bits")
             self._execute(statement)
 
     def _execute(self, statement: ast.Statement | ast.Pragma) -> None:
@@ -92,39 +87,33 @@ class _Reader:
             case ast.Pragma() | ast.QuantumBarrier():
                 pass
             case ast.QubitDeclaration(ast.Identifier(name), size):
-                self._qubits[name] = self._declare(statement, name, size, self.qubit_count)
-                self.qubit_count += len(self._qubits[name])
-                if self.qubit_count > MAX_QUBITS:
-                    raise fail(statement, f"the circuit must have at most {MAX_QUBITS} qubits")
+                self.names.declare_qubits(statement, name, size)
             case ast.ClassicalDeclaration(ast.BitType(size), ast.Identifier(name), initial):
-                self._bits[name] = self._declare(statement, name, size, self.bit_count)
-                self.bit_count += len(self._bits[name])
+                self.names.declare_bits(statement, name, size)
                 if isinstance(initial, ast.QuantumMeasurement):
                     self._measure(statement, initial.qubit, ast.Identifier(name))
                 elif initial is not None:
                     raise fail(statement, "bits must not be initialised but by measurements")
-            case ast.ClassicalDeclaration(
-                ast.IntType() | ast.UintType() | ast.FloatType() | ast.AngleType() | ast.BoolType(),
-                ast.Identifier(name),
-                ast.Expression() as value,
-            ) | ast.ConstantDeclaration(_, ast.Identifier(name), value):
-                self._check_new(statement, name)
-                self._numbers[name] = self._number(value)
+            case ast.ClassicalDeclaration(kind, ast.Identifier(name), ast.Expression() as value) | (
+                ast.ConstantDeclaration(kind, ast.Identifier(name), value)
+            ) if isinstance(kind, ast.IntType | ast.UintType):
+                self.names.declare_number(statement, name, self.names.integer(value))
+            case ast.ClassicalDeclaration(kind, ast.Identifier(name), ast.Expression() as value) | (
+                ast.ConstantDeclaration(kind, ast.Identifier(name), value)
+            ) if isinstance(kind, ast.FloatType | ast.AngleType | ast.BoolType):
+                self.names.declare_number(statement, name, self.names.number(value))
             case ast.AliasStatement(ast.Identifier(name), ast.Identifier() | ast.IndexExpression() as value):
-                self._check_new(statement, name)
-                self._qubits[name] = self._alias(statement, value)
+                self.names.declare_alias(statement, name, value)
             case ast.QuantumGateDefinition():
                 self._gates.define(statement)
             case ast.QuantumGate() | ast.QuantumPhase():
                 self._broadcast(statement)
             case ast.QuantumMeasurementStatement(measurement, target):
                 self._measure(statement, measurement.qubit, target)
-            case ast.QuantumReset(qubits):
-                self._check_unconditional(statement)
+            case ast.QuantumReset(operand):
                 # Many files begin by resetting what is |0⟩ already.
-                self.operations += [
-                    Reset(qubit) for qubit in self._operand(qubits, self._qubits) if qubit in self._used
-                ]
+                qubits = self.names.elements(operand, self.names.qubits)
+                self.operations += [Reset(qubit) for qubit in qubits if qubit in self._used]
             case ast.ForInLoop():
                 self._loop(statement)
             case ast.BranchingStatement():
@@ -136,80 +125,11 @@ class _Reader:
                     "measurements, resets, for loops and conditions on measured bits",
                 )
 
-    # Declarations and names
-
-    def _declare(self, node: ast.Statement, name: str, size: ast.Expression | None, first: int) -> list[int]:
-        self._check_new(node, name)
-        length = 1 if size is None else self._integer(size)
-        if not 1 <= length <= MAX_QUBITS:
-            raise fail(node, f"the register {name!r} must have from 1 to {MAX_QUBITS} elements, not {length}")
-        return list(range(first, first + length))
-
-    def _check_new(self, node: ast.Statement, name: str) -> None:
-        if name in self._qubits or name in self._bits or name in self._numbers:
-            raise fail(node, f"{name!r} is declared twice: names must be unique")
-        self._check_unconditional(node)
-
-    def _check_unconditional(self, node: ast.Statement) -> None:
-        if self._conditions:
-            raise fail(node, "only gates may depend on measured bits")
-
-    def _number(self, expression: ast.Expression) -> Number:
-        return evaluate(expression, self._numbers, self._qasm2)
-
-    def _integer(self, expression: ast.Expression) -> int:
-        return evaluate_int(expression, self._numbers, self._qasm2)
-
-    def _operand(self, node: _Operand, registers: dict[str, list[int]]) -> list[int]:
-        """The elements that an operand names: a register, an element or several of them."""
-        name, indices = (node.name, []) if isinstance(node, ast.Identifier) else (node.name.name, node.indices)
-        kind = "qubits" if registers is self._qubits else "bits"
-        if name not in registers:
-            raise fail(node, f"{name!r} must be a register of {kind} that was declared before")
-        elements = registers[name]
-        for index in indices:
-            elements = self._select(node, elements, index)
-        return elements
-
-    def _select(self, node: ast.QASMNode, elements: list[int], index: ast.IndexElement) -> list[int]:
-        if isinstance(index, ast.DiscreteSet):
-            positions: Sequence[int] = [self._integer(value) for value in index.values]
-        elif len(index) != 1:
-            raise fail(node, "registers must be indexed in one dimension")
-        elif isinstance(index[0], ast.RangeDefinition):
-            positions = self._range(index[0], len(elements))
-        else:
-            positions = [self._integer(index[0])]
-        for position in positions:
-            if not -len(elements) <= position < len(elements):
-                raise fail(node, f"index {position} must be below the register's size, {len(elements)}")
-        return [elements[position] for position in positions]
-
-    def _range(self, node: ast.RangeDefinition, size: int | None = None) -> range:
-        """An OpenQASM range, which includes its end. Without `size` it must have a start and an end."""
-        if size is None and (node.start is None or node.end is None):
-            raise fail(node, "a loop's range must have a start and an end")
-        step = 1 if node.step is None else self._integer(node.step)
-        if step == 0:
-            raise fail(node, "the step of a range must not be 0")
-        start = 0 if node.start is None else self._integer(node.start)
-        end = (size or 0) - 1 if node.end is None else self._integer(node.end)
-        return range(start, end + (1 if step > 0 else -1), step)
-
-    def _alias(self, statement: ast.Statement, value: ast.Identifier | ast.IndexExpression) -> list[int]:
-        if isinstance(value, ast.Identifier):
-            return self._operand(value, self._qubits)
-        if not isinstance(value.collection, ast.Identifier):
-            raise fail(statement, "an alias must name a register or elements of one")
-        return self._select(statement, self._operand(value.collection, self._qubits), value.index)
-
-    # Statements that act on qubits
-
-    def _measure(self, statement: ast.Statement, source: _Operand, target: _Operand | None) -> None:
-        self._check_unconditional(statement)
+    def _measure(self, statement: ast.Statement, source: Operand, target: Operand | None) -> None:
         if target is None:
             raise fail(statement, "a measurement must be assigned to bits")
-        qubits, bits = self._operand(source, self._qubits), self._operand(target, self._bits)
+        qubits = self.names.elements(source, self.names.qubits)
+        bits = self.names.elements(target, self.names.bits)
         if len(qubits) != len(bits):
             raise fail(statement, f"{len(qubits)} qubits are measured into {len(bits)} bits: there must be as many")
         self.operations += [Measurement(qubit, bit) for qubit, bit in zip(qubits, bits, strict=True)]
@@ -218,95 +138,51 @@ class _Reader:
 
     def _broadcast(self, statement: ast.QuantumGate | ast.QuantumPhase) -> None:
         """Apply a gate to each element of the registers that it names, side by side."""
-        operands = [self._operand(qubit, self._qubits) for qubit in statement.qubits]
+        operands = [self.names.elements(operand, self.names.qubits) for operand in statement.qubits]
         length = max((len(operand) for operand in operands), default=1)
         if any(len(operand) not in (1, length) for operand in operands):
             raise fail(statement, "registers that one gate acts on must have equal sizes")
         for position in range(length):
             qubits = [operand[position if len(operand) > 1 else 0] for operand in operands]
             self._used.update(qubits)
-            for gate in self._gates.call(statement, qubits, self._numbers):
+            for gate in self._gates.call(statement, qubits, self.names.numbers):
                 self.operations.append(replace(gate, conditions=self._conditions))
 
     def _loop(self, statement: ast.ForInLoop) -> None:
         match statement.set_declaration:
             case ast.RangeDefinition() as bounds:
-                values: Iterable[Number] = self._range(bounds)
+                values: Iterable[Number] = self.names.span(bounds)
             case ast.DiscreteSet(expressions):
-                values = [self._number(expression) for expression in expressions]
+                values = [self.names.number(expression) for expression in expressions]
             case _:
                 raise fail(statement, "a loop must run over a range or a set of numbers")
-        name = statement.identifier.name
-        self._check_new(statement, name)
+        outer = self.names.numbers
         for value in values:
             self._counter.count(statement)
-            outer = dict(self._numbers)
-            self._numbers[name] = value
+            self.names.declare_number(statement, statement.identifier.name, value)
             self.run(statement.block)
-            self._numbers = outer  # What a block declares ends with it.
+            self.names.numbers = outer  # What a block declares ends with it.
 
     def _branch(self, statement: ast.BranchingStatement) -> None:
-        if self._depends_on_bits(statement.condition):
-            self._branch_on_bits(statement)
-        else:
-            self.run(statement.if_block if self._number(statement.condition) else statement.else_block)
-
-    def _branch_on_bits(self, statement: ast.BranchingStatement) -> None:
+        if not depends_on_bits(statement.condition, self.names):
+            self.run(statement.if_block if self.names.number(statement.condition) else statement.else_block)
+            return
+        tests = tests_of(statement.condition, self.names)
         # A bit that was never measured into is 0: what tests it is decided now.
-        condition = [(bit, value) for bit, value in self._tests(statement.condition) if bit in self._written]
-        never = any(value for bit, value in self._tests(statement.condition) if bit not in self._written)
-        if statement.else_block and len(condition) > 1 and not never:
+        if any(value and bit not in self._written for bit, value in tests):
+            self.run(statement.else_block)
+            return
+        open_tests = [(bit, value) for bit, value in tests if bit in self._written]
+        if statement.else_block and len(open_tests) > 1:
             raise fail(statement, "an else after a condition on several bits must be written as separate conditions")
         outer = self._conditions
-        if not never:
-            self._conditions = (*outer, *condition)
-            self.run(statement.if_block)
-        if never or condition:
-            self._conditions = outer if never else (*outer, (condition[0][0], 1 - condition[0][1]))
+        self._conditions = (*outer, *open_tests)
+        self.run(statement.if_block)
+        for bit, value in open_tests:
+            self._conditions = (*outer, (bit, 1 - value))
             self.run(statement.else_block)
         self._conditions = outer
 
-    def _depends_on_bits(self, condition: ast.Expression) -> bool:
-        match condition:
-            case ast.Identifier(name):
-                return name in self._bits
-            case ast.IndexExpression():
-                return True
-            case ast.UnaryExpression(_, operand):
-                return self._depends_on_bits(operand)
-            case ast.BinaryExpression(_, left, right):
-                return self._depends_on_bits(left) or self._depends_on_bits(right)
-            case _:
-                return False
 
-    def _tests(self, condition: ast.Expression) -> list[tuple[int, int]]:
-        """The condition as (bit, value) pairs that must all hold."""
-        match condition:
-            case ast.Identifier() | ast.IndexExpression():
-                return self._compare(condition, 1)
-            case ast.UnaryExpression(op, operand) if op is ast.UnaryOperator["!"]:
-                tests = self._tests(operand)
-                if len(tests) == 1:
-                    return [(tests[0][0], 1 - tests[0][1])]
-            case ast.BinaryExpression(op, left, right) if op is ast.BinaryOperator["&&"]:
-                return [*self._tests(left), *self._tests(right)]
-            case ast.BinaryExpression(op, left, right) if op is ast.BinaryOperator["=="]:
-                return self._compare(left, self._integer(right))
-            case ast.BinaryExpression(op, left, right) if op is ast.BinaryOperator["!="]:
-                tests = self._compare(left, self._integer(right))
-                if len(tests) == 1:
-                    return [(tests[0][0], 1 - tests[0][1])]
-        raise fail(condition, "a condition must compare bits with numbers by == or, for one bit, !=, joined by &&")
-
-    def _compare(self, operand: ast.Expression, value: int) -> list[tuple[int, int]]:
-        """Bit 0 of a register is the least significant of the number that it is compared with."""
-        match operand:
-            case ast.Identifier():
-                bits = self._operand(operand, self._bits)
-            case ast.IndexExpression(ast.Identifier() as register, index):
-                bits = self._select(operand, self._operand(register, self._bits), index)
-            case _:
-                raise fail(operand, "the left side of a condition must be bits")
-        if not 0 <= value < 1 << len(bits):
-            raise fail(operand, f"{len(bits)} bits are compared with {value}: it must fit them")
-        return [(bit, value >> position & 1) for position, bit in enumerate(bits)]
+_CONDITIONAL = (ast.QuantumGate, ast.QuantumPhase, ast.QuantumBarrier, ast.ForInLoop, ast.BranchingStatement)
+"""Statements that a condition on measured bits may hold."""
