@@ -40,7 +40,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 figures: $(READY)  ## the benchmarks; not part of the tests
 	$(BIN)/python benchmarks/start_up.py

@@ -46,7 +46,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "negative shots": (job(problem=ring(4), quantum={"shots": -5}), "must be at least 1"),
     "two sources": (problem("MaxCut", "2 1\n1 2 1", inline=ring(2)["inline"]), "exactly one source"),
     "no source": (problem("MaxCut"), "exactly one source"),
-    "wrong format": (problem("MaxCut", "x", format="LP"), "must be one of Json, EdgeList"),
+    "wrong format": (problem("MaxCut", "x", format="LP"), "must be Json or EdgeList"),
     "edge to nowhere": (
         job(problem={"type": "MaxCut", "inline": {"nodes": 2, "edges": [[0, 5, 1.0]]}}),
         "must be below 2",

@@ -225,6 +225,13 @@ class TestMoney:
         assert decision.actions == (Reserve(1, "aer", self.COST, "USD", (("all", Decimal(10)),)),)
         assert decision.status.attempts == []
 
+    def test_a_reservation_is_not_counted_against_itself(self) -> None:
+        """The second of two jobs was refused although the budget had room for both: what it had just reserved was
+        counted as used by others."""
+        granted = ReservationFacts(1, "aer", self.COST, granted=True)
+        facts = Facts(reservation=granted, used={"USD": Decimal(10)})
+        assert decide(job(), self.RULES, facts, START).actions == (StartAttempt(1, "Quantum", "aer"),)
+
     def test_a_refused_reservation_rolls_back(self) -> None:
         refused = ReservationFacts(1, "aer", self.COST, granted=False, message="0.5 USD left")
         decision = decide(job(), self.RULES, Facts(reservation=refused), START)

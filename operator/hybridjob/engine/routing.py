@@ -89,7 +89,9 @@ def _weigh(
     except PriceUnknownError as error:
         message = f"price unknown, so nothing is submitted: {error}"
         return Option("Quantum", backend.name, None, card.currency, "BudgetExceeded", message)
-    if card.currency is not None:
+    reservation = facts.reservation
+    is_reserved = reservation is not None and reservation.granted and reservation.backend == backend.name
+    if card.currency is not None and not is_reserved:  # what is reserved already counts among what is used
         too_dear = _unaffordable(spec, policy, facts, spent, cost, card.currency)
         if too_dear:
             return Option("Quantum", backend.name, cost, card.currency, "BudgetExceeded", too_dear)
