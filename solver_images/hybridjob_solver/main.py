@@ -58,32 +58,36 @@ def main(argv: list[str]) -> int:
     except _UsageError as error:
         print(error, file=sys.stderr)
         return ExitCode.USAGE
-    uid, attempt = "", 0
-    result: tuple[Verdict, Payload] | None = None
-    code, message = ExitCode.SOLVED, ""
-    try:
-        content = _read_task(arguments.task)
-        uid, attempt = _identity(content)
-        task = _parse_task(content)
-        if arguments.check:
-            _check(task)
-            return ExitCode.SOLVED
-        result = _solve(task)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic in Rust is no Exception, and out of memory causes some
-        code, message = _failure(error)
-    # Written after the handler, which keeps the failed attempt's arrays alive: out of memory is told in freed memory.
-    verdict, payload = result or (
-        Verdict(job_uid=uid, attempt=attempt, exit_code=code, message=clip(message, MAX_MESSAGE_LENGTH)),
-        None,
-    )
+    ended = _attempt(arguments.task, arguments.check)
+    if ended is None:
+        return ExitCode.SOLVED
+    verdict, payload = ended
     try:
         write_result(arguments.result, verdict, payload)
     except OSError as error:
         print(f"The result {arguments.result} cannot be written: {error.strerror}", file=sys.stderr)
         return ExitCode.RESULT_UNWRITABLE
     return verdict.exit_code
+
+
+def _attempt(path: Path, only_check: bool) -> tuple[Verdict, Payload | None] | None:
+    """What becomes of the task; None where it was only checked and nothing is wrong."""
+    content = b""
+    task: Task | None = None
+    try:
+        content = _read_task(path)
+        task = _parse_task(content)
+        if not only_check:
+            return _solve(task)
+        _check(task)
+        return None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception, and out of memory causes some
+        code, message = _failure(error)
+    # After the handler, which keeps the failed attempt's arrays alive: out of memory is told in freed memory.
+    uid, attempt = _identity(content) if task is None else (task.job_uid, task.attempt)
+    return Verdict(job_uid=uid, attempt=attempt, exit_code=code, message=clip(message, MAX_MESSAGE_LENGTH)), None
 
 
 class _UsageError(Exception):
@@ -121,7 +125,7 @@ def _identity(content: bytes) -> tuple[str, int]:
     try:
         document = json.loads(content)
         uid, attempt = document["jobUid"], document["attempt"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError):
         return "", 0
     return clip(str(uid), MAX_UID_LENGTH), attempt if isinstance(attempt, int) else 0
 
