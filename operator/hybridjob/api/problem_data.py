@@ -22,8 +22,8 @@ from hybridjob.contract.problems import (
 def read_problem(spec: HybridJobSpec, text: str | None = None) -> tuple[Model | None, list[Complaint]]:
     """The problem's data, and what is wrong with it; places are relative to the spec.
 
-    `text` is the data that stands outside of the job: in a ConfigMap, or behind a URI. The data is None where it is
-    wrong, not at hand, or in a format that only a solver can read.
+    `text` is the data that the job's ConfigMap holds. The data is None where it is wrong, behind a URI, or in a format
+    that only a solver can read.
     """
     problem = spec.problem
     complaints: list[Complaint] = []
@@ -46,7 +46,7 @@ def read_problem(spec: HybridJobSpec, text: str | None = None) -> tuple[Model | 
         at: Loc = ("problem", "inline")
         data = attempt(lambda: parse_object(problem.type, problem.inline), SHAPES[problem.type], at)
     elif (content := text if text is not None else problem.text) is not None:
-        at = ("problem", _source_of_text(spec))
+        at = ("problem", "text" if problem.text is not None else "configMapKeyRef")
         shape = SHAPES.get(problem.type, NoParameters)
         before = len(complaints)
         data = attempt(lambda: parse_text(problem.type, problem.read_format, content), shape, at)
@@ -57,12 +57,6 @@ def read_problem(spec: HybridJobSpec, text: str | None = None) -> tuple[Model | 
     if isinstance(data, Table) and isinstance(parameters, FeatureSelectionParameters):
         complaints += _check_selection(spec, data, parameters, at)
     return data, complaints
-
-
-def _source_of_text(spec: HybridJobSpec) -> str:
-    if spec.problem.text is not None:
-        return "text"
-    return "configMapKeyRef" if spec.problem.config_map_key_ref is not None else "uri"
 
 
 def _in_text(complaint: Complaint, at: Loc) -> Complaint:

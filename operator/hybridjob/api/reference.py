@@ -17,7 +17,7 @@ def reference_files() -> Iterator[tuple[str, str]]:
         parts = [
             _HEADER + f"# {resource.__name__}",
             schema["description"],
-            "A field without a default and without *required* may be left out.",
+            "Fields that are not *required* may be left out.",
         ]
         for name in ("spec", "status"):
             parts += _sections(name, schema["properties"][name])
