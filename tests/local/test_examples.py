@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
+import networkx
 import pytest
+import yaml
+from sklearn.datasets import load_breast_cancer
 
 from support.command_line import EXAMPLES, CommandLine
 
