@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hybridjob.api.hybridjob import HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.verdict import Answer, Usage, Verdict
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

@@ -279,6 +279,8 @@ def test_garbage_is_a_value_error(problem_type: ProblemType, data: st.DataObject
         (lambda: parse_text("MaxCut", "Json", '{"nodes": 2, "nodes": 3}'), "keys must be unique"),
         (lambda: parse_text("MaxCut", "Json", '{"nodes": 2,'), "must be JSON"),
         (lambda: parse_text("MaxCut", "Json", "[" * 100_000), "nested too deeply"),
+        (lambda: parse_text("MaxCut", "Json", "1" * 5000), "at most 18"),
+        (lambda: parse_text("MaxCut", "EdgeList", "1" * 5000 + " 1"), "at most 18"),
         (lambda: parse_text("MaxCut", "Json", '{"nodes": 2, "edges": [[0, 1, NaN]]}'), "finite number"),
         (lambda: parse_text("MaxCut", "Json", '{"nodes": 2, "edges": [[0, 1, 1e999]]}'), "finite number"),
         (lambda: check_parameters("MaxCut", {"p": 1}), "Extra inputs"),

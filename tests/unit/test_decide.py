@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from hybridjob.api.hybridjob import HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Verdict
 from hybridjob.engine.actions import CancelAttempt, Decision, Reserve, Settle, StartAttempt

@@ -8,8 +8,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridjob.api.hybridjob import FALLBACK_REASONS, HybridJob
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import FALLBACK_REASONS
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine.actions import Action, CancelAttempt, Reserve, Settle, StartAttempt

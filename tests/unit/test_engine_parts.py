@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridjob.api.hybridjob import AcceptanceSpec, State
+from hybridjob.api.hybridjob import AcceptanceSpec
 from hybridjob.api.policy import RateCard
+from hybridjob.api.status import State
 from hybridjob.contract.verdict import Answer, Usage
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.decide import retry_delay

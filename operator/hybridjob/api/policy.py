@@ -18,7 +18,7 @@ from hybridjob.api.common import (
     Timestamp,
     list_of,
 )
-from hybridjob.api.hybridjob import CLASSICAL_BACKEND
+from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.contract.base import Model
 from hybridjob.contract.task import BackendKind, Sdk
 

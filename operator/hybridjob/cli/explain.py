@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from hybridjob.api.hybridjob import DecisionStatus, HybridJob, OptionStatus
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.manifests import ManifestError
+from hybridjob.api.status import DecisionStatus, OptionStatus
 from hybridjob.cli.options import BadInputError, Output, files_argument, output_option, policy_option, state_option
 from hybridjob.cli.output import plain, print_document
 from hybridjob.cli.state import open_store

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from hybridjob.api.common import format_timestamp
-from hybridjob.api.hybridjob import HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.cli.options import (
     BadInputError,
     NotFoundError,

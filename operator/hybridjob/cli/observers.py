@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridjob.api.hybridjob import HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.progress import Progress
 from hybridjob.engine.pricing import display
 from hybridjob.local.runner import Observer

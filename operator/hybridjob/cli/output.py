@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from hybridjob.api.hybridjob import AttemptStatus, HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.status import AttemptStatus, HybridJobStatus
 from hybridjob.cli.options import Output
 from hybridjob.contract.base import Model
 from hybridjob.engine.pricing import display

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from hybridjob.api.hybridjob import HybridJob, ResultStatus
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.status import ResultStatus
 from hybridjob.contract.verdict import Payload
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hybridjob.api.hybridjob import State
+from hybridjob.api.status import State
 from hybridjob.engine.lifecycle import MEANINGS, TERMINAL, TRANSITIONS
 
 

@@ -34,6 +34,8 @@ FORMATS: dict[ProblemType, tuple[ProblemFormat, ...]] = {
 
 MAX_VARIABLES = 10_000
 MAX_TERMS = 1_000_000
+_MAX_DIGITS = 18
+"""Of an integer, so that it fits 64 bits."""
 
 Index = Annotated[int, Field(ge=0, lt=MAX_VARIABLES)]
 # strict=False lets a JSON or YAML list be read as a tuple; the members stay strict.
@@ -238,11 +240,17 @@ def _load_json(text: str) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(text, object_pairs_hook=refuse_duplicates)
+        return json.loads(text, object_pairs_hook=refuse_duplicates, parse_int=_parse_integer)
     except json.JSONDecodeError as error:
         raise ValueError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise ValueError("must be JSON of ordinary depth: it is nested too deeply") from error
+
+
+def _parse_integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits is given: it must have at most {_MAX_DIGITS}")
+    return int(digits)
 
 
 def _numbers(line: str, number: int, integers: int, meaning: str) -> tuple[list[int], float]:
@@ -250,7 +258,7 @@ def _numbers(line: str, number: int, integers: int, meaning: str) -> tuple[list[
     if len(fields) != integers + 1:
         raise ValueError(f"line {number} is {line[:60]!r}: it must be {meaning!r}")
     try:
-        indices, value = [int(field) for field in fields[:integers]], float(fields[integers])
+        indices, value = [_parse_integer(field) for field in fields[:integers]], float(fields[integers])
     except ValueError as error:
         raise ValueError(f"line {number} is {line[:60]!r}: it must be {meaning!r}, all numbers") from error
     if not math.isfinite(value):
@@ -273,7 +281,7 @@ def _parse_edge_list(text: str) -> MaxCut:
     head = lines[0][1].split()
     if len(head) != 2 or not all(field.isdecimal() for field in head):
         raise ValueError(f"line {lines[0][0]} is {lines[0][1][:60]!r}: it must be 'n m', nodes and edges")
-    nodes, edge_count = int(head[0]), int(head[1])
+    nodes, edge_count = _parse_integer(head[0]), _parse_integer(head[1])
     edges = []
     for number, line in lines[1:]:
         with_weight = line if len(line.split()) != 2 else f"{line} 1"

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from hybridjob.api.hybridjob import AcceptanceSpec, Route
+from hybridjob.api.hybridjob import AcceptanceSpec
+from hybridjob.api.status import Route
 from hybridjob.contract.verdict import Answer
 
 _TOLERANCE = 1e-9

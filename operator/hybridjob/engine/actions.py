@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from hybridjob.api.hybridjob import HybridJobStatus, Route
+from hybridjob.api.status import HybridJobStatus, Route
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from hybridjob.api.common import Condition
-from hybridjob.api.hybridjob import FallbackStatus, Reason, State
+from hybridjob.api.status import FallbackStatus, Reason, State
 
 Status = Literal["True", "False", "Unknown"]
 

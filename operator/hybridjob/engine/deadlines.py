@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hybridjob.api.hybridjob import AttemptStatus, FallbackStatus, LimitsSpec
+from hybridjob.api.hybridjob import LimitsSpec
+from hybridjob.api.status import AttemptStatus, FallbackStatus
 
 
 @dataclass(frozen=True)

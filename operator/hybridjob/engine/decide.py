@@ -7,12 +7,13 @@ the next pass sees the same facts and asks for the same actions.
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from hybridjob.api.hybridjob import (
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import (
     AttemptStatus,
     CostStatus,
     FallbackReason,
     FallbackStatus,
-    HybridJob,
     HybridJobStatus,
     LatencyStatus,
     Reason,
@@ -20,7 +21,6 @@ from hybridjob.api.hybridjob import (
     Route,
     State,
 )
-from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, Settle, StartAttempt
 from hybridjob.engine.conditions import conditions_of

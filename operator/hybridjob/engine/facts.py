@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
-from hybridjob.api.hybridjob import Sample
+from hybridjob.api.status import Sample
 from hybridjob.contract.verdict import Verdict
 
 

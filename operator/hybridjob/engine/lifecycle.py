@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from hybridjob.api.hybridjob import State
+from hybridjob.api.status import State
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "Pending": frozenset({"Running", "FallingBack", "Succeeded", "Failed", "Cancelled"}),

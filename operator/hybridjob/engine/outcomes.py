@@ -4,8 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from signal import Signals
 
-from hybridjob.api.hybridjob import AttemptStatus, Reason
 from hybridjob.api.policy import RateCard
+from hybridjob.api.status import AttemptStatus, Reason
 from hybridjob.contract.exit_codes import Disposition, ExitCode, disposition
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine.facts import AttemptFacts

@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from hybridjob.api.hybridjob import (
-    CLASSICAL_BACKEND,
-    DecisionStatus,
-    FallbackReason,
-    HybridJob,
-    HybridJobSpec,
-    OptionStatus,
-    QuantumSpec,
-    Route,
-)
+from hybridjob.api.hybridjob import HybridJob, HybridJobSpec, QuantumSpec
 from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
+from hybridjob.api.status import CLASSICAL_BACKEND, DecisionStatus, FallbackReason, OptionStatus, Route
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import ZERO, PriceUnknownError, display, estimate, workload

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from hybridjob.api.hybridjob import MAX_SOLUTION_LENGTH, Sample
+from hybridjob.api.status import MAX_SOLUTION_LENGTH, Sample
 from hybridjob.contract.files import sha256_digest
 from hybridjob.contract.verdict import MAX_VERDICT_BYTES, Payload, Verdict
 

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hybridjob.api.common import format_timestamp
-from hybridjob.api.hybridjob import HybridJob, HybridJobStatus
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.task import ProblemData
 from hybridjob.engine.actions import Settle
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
