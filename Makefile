@@ -19,7 +19,7 @@ demo: $(READY)  ## a real problem on a quantum simulator, then the same under a 
 	@rm -rf $(DEMO_STATE)
 	@echo "== 1. Feature selection on real data, by QAOA on a simulated quantum computer"
 	@$(BIN)/hybridjob run --state $(DEMO_STATE) examples/feature-selection.yaml
-	@$(BIN)/hybridjob result --state $(DEMO_STATE) feature-selection --plot $(VENV)/demo.png > $(VENV)/demo.txt
+	@$(BIN)/hybridjob result --state $(DEMO_STATE) feature-selection --plot $(VENV)/demo.png | grep chosen
 	@echo
 	@echo "== 2. The same job under a policy whose budget is too small for it: rolled back to the classical solver"
 	@$(BIN)/hybridjob run --state $(DEMO_STATE) --policy examples/policies/tight-budget.yaml examples/feature-selection.yaml

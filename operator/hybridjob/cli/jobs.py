@@ -6,7 +6,7 @@ import click
 
 from hybridjob.api.common import format_timestamp
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.status import HybridJobStatus
+from hybridjob.api.status import HybridJobStatus, ResultStatus
 from hybridjob.cli.options import (
     BadInputError,
     NotFoundError,
@@ -16,6 +16,7 @@ from hybridjob.cli.options import (
     state_option,
 )
 from hybridjob.cli.output import attempt_line, plain, print_document, print_objects, print_summary, print_table
+from hybridjob.cli.payload import PayloadError, chosen_variables, read_payload
 from hybridjob.cli.state import find_job, open_store
 from hybridjob.engine.pricing import display
 from hybridjob.local.runner import utc_now
@@ -97,11 +98,7 @@ def result(name: str, plot: Path | None, namespace: str, state: Path, output: Ou
         raise NotFoundError(f"job {name} has no result: it is {_state(stored.job)}")
     if output == "human":
         print_summary(stored.job)
-        for sample in answer.top:
-            mark = " " if sample.feasible else "!"
-            click.echo(f"  {mark} {sample.objective:>14.6g}  × {sample.count:<7} {sample.solution}")
-        if answer.reference:
-            click.echo(f"  payload    {answer.reference}")
+        _print_answer(answer)
     else:
         print_document(plain(answer), output)
     if plot is not None:
@@ -112,6 +109,22 @@ def result(name: str, plot: Path | None, namespace: str, state: Path, output: Ou
         except PlotError as error:
             raise BadInputError(str(error)) from error
         click.echo(f"drew {plot}", err=True)
+
+
+def _print_answer(answer: ResultStatus) -> None:
+    """What the summary has no room for: the names of what was chosen, and the ranking."""
+    try:
+        chosen = list(chosen_variables(read_payload(answer)))
+    except PayloadError as error:
+        chosen = []
+        click.echo(f"  {error}", err=True)
+    if chosen:
+        click.echo(f"  chosen     {', '.join(chosen)}")
+    for sample in answer.top:
+        mark = " " if sample.feasible else "!"
+        click.echo(f"  {mark} {sample.objective:>14.6g}  × {sample.count:<7} {sample.solution}")
+    if answer.reference:
+        click.echo(f"  payload    {answer.reference}")
 
 
 def _state(job: HybridJob) -> str:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import ResultStatus
+from hybridjob.cli.payload import PayloadError, read_payload
 from hybridjob.contract.verdict import Payload
 
 if TYPE_CHECKING:
@@ -25,12 +24,12 @@ def plot_result(job: HybridJob, path: Path) -> None:
     if path.suffix.lower() not in _FORMATS:
         raise PlotError(f"{path}: the name must end in .png or .svg")
     result = job.status.result if job.status else None
-    if result is None or result.reference is None:
-        raise PlotError(f"job {job.metadata.name} has no payload to draw")
+    if result is None:
+        raise PlotError(f"job {job.metadata.name} has no result to draw")
     try:
-        payload = Payload.model_validate_json(Path(result.reference).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise PlotError(f"the payload {result.reference} cannot be read: {error}") from error
+        payload = read_payload(result)
+    except PayloadError as error:
+        raise PlotError(str(error)) from error
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -79,7 +78,7 @@ def _draw_samples(axes: "Axes", payload: Payload, result: ResultStatus) -> None:
                 alpha=0.8,
                 label=label,
             )
-    if result.baseline is not None:
-        axes.axvline(result.baseline, color=_BASELINE, linestyle="--", label="classical baseline")
     axes.axvline(result.objective, color=_BEST, label="answer")
+    if result.baseline is not None:  # dashed and last, so that both show where they are the same
+        axes.axvline(result.baseline, color=_BASELINE, linestyle="--", label="classical baseline")
     axes.legend(frameon=False)
