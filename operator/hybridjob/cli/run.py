@@ -32,6 +32,7 @@ INTERRUPTED = 130
 @click.command()
 @files_argument
 @policy_option
+@click.option("--wait", is_flag=True, expose_value=False, help="Wait until every job has ended: run always does.")
 @click.option("--jobs", "slots", type=click.IntRange(1, 256), help="Solvers at once.  [default: the cores]")
 @state_option
 @output_option
