@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from hybridjob.contract.verdict import MAX_VERDICT_BYTES, Payload, Verdict
 from hybridjob_solver.results import clip, fit
 from support.optimisation import CONTRADICTION, KNAPSACK, random_maxcut, random_portfolio, task_of
 
-HEAVY = ("qiskit", "qiskit_aer", "cirq", "scipy", "sklearn", "matplotlib", "pyqasm")
+HEAVY = ("qiskit", "qiskit_aer", "cirq", "scipy", "sklearn", "matplotlib")
 
 WINE = {
     "columns": [*map(str, load_wine().feature_names), "class"],
@@ -137,16 +137,37 @@ def test_a_quantum_answer_has_the_classical_one_as_baseline(solver: Solver) -> N
     assert {line.stage for line in progress_of(output)} >= {"search", "sample"}
 
 
-@pytest.mark.parametrize("name", CLASSICAL_TASKS)
-def test_a_classical_task_imports_no_quantum_library(name: str, solver: Solver, tmp_path: Path) -> None:
-    solver.task.write_text(CLASSICAL_TASKS[name].model_dump_json(by_alias=True))
+def imported(task: Task, solver: Solver, libraries: Iterable[str]) -> list[str]:
+    """Which of the libraries a whole run of the task has imported by its end."""
+    solver.task.write_text(task.model_dump_json(by_alias=True))
     program = (
         "import sys; from hybridjob_solver.main import main; "
         f"code = main(['--task', {str(solver.task)!r}, '--result', {str(solver.result)!r}]); "
-        f"print(code, sorted({{m.partition('.')[0] for m in sys.modules}} & set({HEAVY!r})))"
+        "print(int(code), *sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == "0 []"
+    code, *modules = ran.stdout.splitlines()[-1].split()
+    assert code == "0", ran.stderr
+    return sorted({*libraries} & {*modules})
+
+
+@pytest.mark.parametrize("name", CLASSICAL_TASKS)
+def test_a_classical_task_imports_no_quantum_library(name: str, solver: Solver) -> None:
+    assert imported(CLASSICAL_TASKS[name], solver, HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        Backend(name="aer", kind="Simulator", sdk="Qiskit", qubits=20),
+        Backend(name="noisy", kind="NoisySimulator", sdk="Qiskit", qubits=5, snapshot="FakeManilaV2"),
+    ],
+    ids=lambda backend: backend.name,
+)
+def test_a_qiskit_task_never_imports_cirq(backend: Backend, solver: Solver) -> None:
+    settings = QuantumTask(algorithm="QAOA", shots=50, layers=1, max_iterations=0, seed=1)
+    task = task_of("MaxCut", random_maxcut(4, 0.9, seed=1)).model_copy(update={"quantum": settings, "backend": backend})
+    assert imported(task, solver, ("qiskit_aer", "cirq")) == ["qiskit_aer"]
 
 
 def test_a_wrong_command_line_imports_nothing_heavy_and_is_told_on_standard_error() -> None:

@@ -1,0 +1,119 @@
+"""Builds the project's images from their Containerfiles, as users build them, and puts them on the node.
+
+The native cluster has no registry to pull a base from: there the base is made by debootstrap, and passed as the build
+argument that every Containerfile has.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster_harness.build import BuildError, cache_directory
+
+REPOSITORY = Path(__file__).parents[2]
+CONTAINERFILES: Mapping[str, Path] = {
+    "classical": REPOSITORY / "solver_images/classical/Containerfile",
+    "qiskit": REPOSITORY / "solver_images/qiskit/Containerfile",
+    "cirq": REPOSITORY / "solver_images/cirq/Containerfile",
+    "operator": REPOSITORY / "operator/Containerfile",
+}
+BASE_IMAGE = "localhost/hybridjob-base:bookworm"
+_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+
+
+def image_name(name: str) -> str:
+    """The name under which an image is built for tests."""
+    return f"localhost/hybridjob-{name}:test"
+
+
+def build(name: str) -> Path:
+    """Build one image and return it as a docker-archive; from the cache where nothing that goes into it has changed."""
+    archive = cache_directory() / "images" / f"{name}-{_key(name)}.tar"
+    if archive.exists():
+        return archive
+    _ensure_base()
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    print(f"building the {name} image", file=sys.stderr, flush=True)
+    # chroot isolation and the host's network: nested containers are not to be had everywhere.
+    _run(
+        "buildah",
+        "bud",
+        "--isolation=chroot",
+        "--network=host",
+        "--layers",
+        f"--build-arg=BASE={BASE_IMAGE}",
+        f"--file={CONTAINERFILES[name]}",
+        f"--tag={image_name(name)}",
+        *_pip_settings(),
+        REPOSITORY,
+    )
+    partial = archive.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    _run("buildah", "push", "--quiet", image_name(name), f"docker-archive:{partial}:{image_name(name)}")
+    for old in archive.parent.glob(f"{name}-*.tar"):
+        old.unlink()
+    partial.rename(archive)
+    return archive
+
+
+def _pip_settings() -> list[str]:
+    """The host's own way to the package index: certificates, resolver and pip's configuration, for the build alone."""
+    mounts = ["/etc/ssl/certs/ca-certificates.crt", "/etc/resolv.conf", "/etc/pip.conf"]
+    volumes = [f"--volume={path}:{path}:ro" for path in mounts if Path(path).exists()]
+    variables = [name for name in os.environ if name.startswith("PIP_") or name.lower().endswith("_proxy")]
+    return volumes + [f"--env={name}={os.environ[name]}" for name in variables]
+
+
+def _ensure_base() -> None:
+    """A minimal Debian with Python, from the machine's own package sources."""
+    if subprocess.run(["buildah", "inspect", BASE_IMAGE], capture_output=True, check=False).returncode == 0:
+        return
+    root = cache_directory() / "base"
+    shutil.rmtree(root, ignore_errors=True)
+    print("making the base image with debootstrap (once; minutes)", file=sys.stderr, flush=True)
+    _run("debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", "bookworm", root, _debian_mirror())
+    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        shutil.rmtree(root / waste, ignore_errors=True)
+    container = _run("buildah", "from", "scratch").strip()
+    try:
+        _run("buildah", "copy", "--quiet", container, root, "/")
+        _run("buildah", "commit", "--quiet", container, BASE_IMAGE)
+    finally:
+        _run("buildah", "rm", container)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _debian_mirror() -> str:
+    """The archive that this machine's apt uses for bookworm."""
+    done = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)")
+    for line in done.splitlines():
+        uri, _, release = line.partition(" ")
+        if release == "bookworm":
+            return uri
+    raise BuildError("apt's sources name no archive of Debian bookworm: the base image is made from one")
+
+
+def _key(name: str) -> str:
+    """A hash of all that an image is made of."""
+    digest = hashlib.sha256()
+    files = [CONTAINERFILES[name], REPOSITORY / "pyproject.toml"]
+    for folder in ("operator", "solver_images"):
+        files += sorted(path for path in (REPOSITORY / folder).rglob("*") if path.is_file() and _counts(path))
+    for file in files:
+        digest.update(str(file.relative_to(REPOSITORY)).encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _counts(path: Path) -> bool:
+    return "__pycache__" not in path.parts and ".egg-info" not in str(path)
+
+
+def _run(*command: object) -> str:
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{' '.join(map(str, command[:3]))} … failed: {done.stderr.strip()[-1500:]}")
+    return done.stdout
