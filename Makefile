@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_STATE := $(VENV)/demo-state
 
-.PHONY: demo test lint types unit figures clean
+HARNESS := $(BIN)/python -m tests.cluster_harness
+
+.PHONY: demo test lint types unit figures clean cluster-up cluster-exec cluster-down cluster-test
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later must be on the path; try PYTHON=python3.12 make")'
@@ -45,6 +47,18 @@ unit: $(READY)
 figures: $(READY)  ## the benchmarks; not part of the tests
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/qaoa_time_to_solution.py
+
+cluster-up: $(READY)  ## a real Kubernetes on this machine; the first time builds it, some ten minutes
+	$(HARNESS) up
+
+cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
+	@$(HARNESS) exec $(CMD)
+
+cluster-down: $(READY)
+	$(HARNESS) down
+
+cluster-test: $(READY)  ## the resources on a real API server
+	$(BIN)/pytest tests/cluster
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

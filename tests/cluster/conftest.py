@@ -1,0 +1,39 @@
+"""The cluster tier runs against a real Kubernetes, which it starts itself (`make cluster-test`)."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.cluster_harness.native import NativeCluster, why_impossible
+
+from support.cluster import Cluster
+from support.command_line import REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with the CRDs; stopped afterwards, unless it ran before."""
+    impossible = why_impossible()
+    if impossible is not None:
+        pytest.fail(impossible)
+    native = NativeCluster()
+    ran_before = native.is_ready()
+    native.up()
+    try:
+        ready = Cluster(native)
+        applied = ready.kubectl("apply", "--server-side", "-f", REPOSITORY / "crds")
+        assert applied.returncode == 0, applied.stderr
+        established = ready.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        assert established.returncode == 0, established.stderr
+        yield ready
+    finally:
+        if not ran_before:
+            native.down()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"test-{abs(hash(request.node.nodeid)) % 10**10}"
+    assert cluster.kubectl("create", "namespace", name).returncode == 0
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
