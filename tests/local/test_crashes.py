@@ -95,13 +95,28 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(hybridjob_command: Comman
 def test_resume_leaves_the_jobs_of_a_living_run_alone(hybridjob_command: CommandLine, jobs: Path) -> None:
     run = hybridjob_command.start("run", jobs)
     wait_for_submission(hybridjob_command.state)
-    os.kill(run.pid, signal.SIGSTOP)
+    stop_between_writes(run.pid, hybridjob_command.state)
     try:
         assert "nothing to resume" in hybridjob_command("resume").stderr
     finally:
         os.kill(run.pid, signal.SIGCONT)
     assert run.wait(timeout=300) == 0
     check_ended_once(hybridjob_command, submitted=True)
+
+
+def stop_between_writes(pid: int, state: Path) -> None:
+    """Stop a run while it holds no lock: one that is stopped in the middle of a write keeps all others waiting."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(state / "state.db", timeout=0, isolation_level=None)) as probe:
+            try:
+                probe.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(0.01)
+            else:
+                probe.execute("ROLLBACK")
+                return
 
 
 def wait_for_submission(state: Path) -> None:

@@ -5,11 +5,13 @@ import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridjob.engine.actions import Reserve
-from hybridjob.local.ledger import Ledger, immediate
+from hybridjob.local.database import Immediate, StateError
+from hybridjob.local.ledger import Ledger
 from hybridjob.local.store import Store
 from support.build import START
 
@@ -84,12 +86,19 @@ def test_any_order_of_operations_stays_within_the_limit_and_charges_each_attempt
 def test_a_failed_transaction_leaves_no_trace() -> None:
     ledger = memory_ledger()
     try:
-        with immediate(ledger._connection):
+        with Immediate(ledger._connection):
             ledger._connection.execute("INSERT INTO ledger VALUES ('a', 1, 'p', 'b', 'USD', 1, NULL, 't', NULL)")
             raise RuntimeError
     except RuntimeError:
         pass
     assert ledger.balances("p") == []
+
+
+def test_a_lock_that_is_not_given_up_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    """A process that was stopped in the middle of a write made others end with SQLite's own traceback."""
+    holder, other = (sqlite3.connect(tmp_path / "db", timeout=0, isolation_level=None) for _ in range(2))
+    with Immediate(holder), pytest.raises(StateError, match="locked by another process"), Immediate(other):
+        pass
 
 
 def _reserve_many(state: Path, writer: int, count: int, granted: "multiprocessing.Queue[int]") -> None:

@@ -10,12 +10,12 @@ from hybridjob.api.manifests import ManifestError
 from hybridjob.api.status import DecisionStatus, OptionStatus
 from hybridjob.cli.options import BadInputError, Output, files_argument, output_option, policy_option, state_option
 from hybridjob.cli.output import plain, print_document
-from hybridjob.cli.state import open_store
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.pricing import display
 from hybridjob.engine.routing import first_choice
 from hybridjob.local.runner import utc_now
 from hybridjob.local.sdks import unavailable_backends
+from hybridjob.local.store import Store
 from hybridjob.local.submission import read_jobs
 
 
@@ -34,7 +34,7 @@ def explain(files: tuple[Path, ...], policy_file: Path | None, state: Path, outp
         jobs = read_jobs(files, policy_file, now)
     except ManifestError as error:
         raise BadInputError(str(error)) from error
-    ledger = open_store(state).ledger
+    ledger = Store(state).ledger
     decisions = []
     for stored in jobs:
         facts = Facts(

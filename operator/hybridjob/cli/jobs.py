@@ -17,9 +17,9 @@ from hybridjob.cli.options import (
 )
 from hybridjob.cli.output import attempt_line, plain, print_document, print_objects, print_summary, print_table
 from hybridjob.cli.payload import PayloadError, chosen_variables, read_payload
-from hybridjob.cli.state import find_job, open_store
 from hybridjob.engine.pricing import display
 from hybridjob.local.runner import utc_now
+from hybridjob.local.store import Store
 
 
 @click.command()
@@ -29,8 +29,8 @@ from hybridjob.local.runner import utc_now
 @output_option
 def get(name: str | None, namespace: str, state: Path, output: Output) -> None:
     """List the jobs, or show the newest one of a name."""
-    store = open_store(state)
-    found = store.all() if name is None else [find_job(store, name, namespace)]
+    store = Store(state)
+    found = store.all() if name is None else [store.find(name, namespace)]
     jobs = [stored.job for stored in found]
     if output == "human":
         print_table(jobs, utc_now())
@@ -46,8 +46,8 @@ def get(name: str | None, namespace: str, state: Path, output: Output) -> None:
 @state_option
 def describe(name: str, namespace: str, state: Path) -> None:
     """Everything about a job: why this route, each attempt, each transition, the money."""
-    store = open_store(state)
-    stored = find_job(store, name, namespace)
+    store = Store(state)
+    stored = store.find(name, namespace)
     status = stored.job.status or HybridJobStatus()
     print_summary(stored.job)
     click.echo(f"\nUID      {stored.uid}\nPolicy   {stored.policy.metadata.name}")
@@ -92,7 +92,7 @@ def _print_decision(status: HybridJobStatus) -> None:
 @output_option
 def result(name: str, plot: Path | None, namespace: str, state: Path, output: Output) -> None:
     """The answer of a job that succeeded."""
-    stored = find_job(open_store(state), name, namespace)
+    stored = Store(state).find(name, namespace)
     answer = stored.job.status.result if stored.job.status else None
     if answer is None:
         raise NotFoundError(f"job {name} has no result: it is {_state(stored.job)}")

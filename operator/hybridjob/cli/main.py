@@ -3,8 +3,12 @@ everyone, every time."""
 
 import importlib
 from collections.abc import Mapping
+from typing import Any
 
 import click
+
+from hybridjob.cli.options import BadInputError, NotFoundError
+from hybridjob.local.database import StateError, UnknownJobError
 
 _COMMANDS: Mapping[str, str] = {
     "run": "hybridjob.cli.run:run",
@@ -32,6 +36,14 @@ class _LazyGroup(click.Group):
         module, _, attribute = target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UnknownJobError as error:
+            raise NotFoundError(str(error)) from error
+        except StateError as error:
+            raise BadInputError(str(error)) from error
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,7 +9,6 @@ import click
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.cli.options import NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import print_document
-from hybridjob.cli.state import open_store
 from hybridjob.engine.pricing import ZERO
 from hybridjob.local.store import Store
 
@@ -20,7 +19,7 @@ from hybridjob.local.store import Store
 @output_option
 def policy(name: str | None, state: Path, output: Output) -> None:
     """Show the backends of each policy that jobs were held to, and its budgets: used, reserved and left."""
-    store = open_store(state)
+    store = Store(state)
     # The newest job of a policy carries the policy's newest text.
     policies = {stored.policy.metadata.name: stored.policy for stored in store.all()}
     if name is not None:

@@ -21,7 +21,7 @@ from hybridjob.cli.options import (
     state_option,
 )
 from hybridjob.cli.output import print_objects, print_summary
-from hybridjob.cli.state import find_job, open_store
+from hybridjob.local.database import StateError
 from hybridjob.local.runner import Runner, utc_now
 from hybridjob.local.store import Store
 from hybridjob.local.submission import read_jobs
@@ -55,7 +55,7 @@ def run(
         raise BadInputError(str(error)) from error
     if not jobs:
         raise BadInputError("the files hold no HybridJob: there must be at least one")
-    store = open_store(state)
+    store = Store(state)
     runner = store.register_runner()
     store.submit(jobs, runner)
     ctx.exit(_drive(store, runner, [job.uid for job in jobs], slots, output))
@@ -68,7 +68,7 @@ def run(
 @click.pass_context
 def resume(ctx: click.Context, slots: int | None, state: Path, output: Output) -> None:
     """Bring the jobs to their end that a killed or interrupted run left behind."""
-    store = open_store(state)
+    store = Store(state)
     runner = store.register_runner()
     uids = store.adopt(runner)
     if not uids:
@@ -83,8 +83,8 @@ def resume(ctx: click.Context, slots: int | None, state: Path, output: Output) -
 @state_option
 def cancel(name: str, namespace: str, state: Path) -> None:
     """Cancel a job: its solvers are ended, its money is settled, its state becomes Cancelled."""
-    store = open_store(state)
-    stored = find_job(store, name, namespace)
+    store = Store(state)
+    stored = store.find(name, namespace)
     if stored.ended:
         raise NotFoundError(f"job {name} has already ended")
     store.request_cancel(stored.uid)
@@ -104,6 +104,12 @@ def _drive(store: Store, runner: str, uids: Sequence[str], slots: int | None, ou
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("interrupted: `hybridjob resume` goes on from here", err=True)
         return INTERRUPTED
+    except ExceptionGroup as errors:
+        left_behind, unforeseen = errors.split(StateError)
+        if unforeseen is not None:
+            raise unforeseen from None
+        for error in left_behind.exceptions if left_behind else ():
+            click.echo(f"a job was left behind: {error}; `hybridjob resume` goes on with it", err=True)
     jobs = [store.get(uid).job for uid in uids]
     if output == "human":
         for job in jobs:

@@ -1,5 +1,6 @@
 """The laptop runtime: the same engine, with solver processes for pods and SQLite for the API server and the ledger.
 
+* `database`   transactions, and what is wrong with a state directory
 * `store`      what is remembered: jobs, attempts, transitions
 * `ledger`     money, in the same database
 * `sandbox`    what stands between a solver process and the machine: limits, and death with its parent

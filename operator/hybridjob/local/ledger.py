@@ -14,6 +14,7 @@ from hybridjob.api.common import format_timestamp
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.pricing import ZERO, display
+from hybridjob.local.database import Immediate
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -69,7 +70,7 @@ class Ledger:
         def facts(granted: bool, message: str = "", amount: Decimal = wanted.amount) -> ReservationFacts:
             return ReservationFacts(wanted.attempt, wanted.backend, amount, granted, message)
 
-        with immediate(self._connection):
+        with Immediate(self._connection):
             existing = self.reservation(job_uid, wanted.attempt)
             if existing is not None:
                 return existing
@@ -125,16 +126,3 @@ class Ledger:
             (policy,),
         )
         return [Balance(row[0], _from_micros(row[1]), _from_micros(row[2]), row[3]) for row in rows]
-
-
-class immediate:  # noqa: N801 — a context manager, used like a keyword
-    """A transaction that takes the write lock at once, so that what it reads cannot change before it writes."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -21,7 +21,8 @@ from hybridjob.contract.task import ProblemData
 from hybridjob.engine.actions import Settle
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from hybridjob.local import ledger
-from hybridjob.local.ledger import Ledger, immediate
+from hybridjob.local.database import BUSY_SECONDS, Immediate, StateError, UnknownJobError
+from hybridjob.local.ledger import Ledger
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -61,10 +62,6 @@ CREATE TABLE IF NOT EXISTS transitions (
 ) STRICT;
 """
 SCHEMA_VERSION = 1
-
-
-class StateError(Exception):
-    """The state directory cannot be used, or does not hold what was asked for; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class Store:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # problems and answers are the user's own
             (directory / "runners").mkdir(exist_ok=True)
-            self._connection = sqlite3.connect(directory / "state.db", timeout=60, isolation_level=None)
+            self._connection = sqlite3.connect(directory / "state.db", timeout=BUSY_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._create_schema()
@@ -127,7 +124,7 @@ class Store:
             return
         if version > SCHEMA_VERSION:
             raise sqlite3.DatabaseError("written by a newer hybridjob")
-        with immediate(self._connection):
+        with Immediate(self._connection):
             for statement in (SCHEMA + ledger.SCHEMA).split(";"):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -167,7 +164,7 @@ class Store:
         """Take over the jobs that have not ended and whose runner is dead; of these `uids`, or all."""
         wanted = None if uids is None else set(uids)
         adopted = []
-        with immediate(self._connection):
+        with Immediate(self._connection):
             rows = self._connection.execute("SELECT uid, runner FROM jobs WHERE ended = 0 ORDER BY rowid").fetchall()
             for uid, owner in rows:
                 if (wanted is None or uid in wanted) and owner != runner and not self.is_runner_alive(owner):
@@ -179,7 +176,7 @@ class Store:
 
     def submit(self, jobs: Sequence[StoredJob], runner: str) -> None:
         """Store jobs: all or none."""
-        with immediate(self._connection):
+        with Immediate(self._connection):
             for stored in jobs:
                 metadata = stored.job.metadata
                 self._connection.execute(
@@ -201,7 +198,7 @@ class Store:
     def get(self, uid: str) -> StoredJob:
         rows = self._jobs("WHERE uid = ?", uid)
         if not rows:
-            raise StateError(f"no job with uid {uid} in {self.directory}")
+            raise UnknownJobError(f"no job with uid {uid} in {self.directory}")
         return rows[0]
 
     def find(self, name: str, namespace: str = "default") -> StoredJob:
@@ -212,7 +209,7 @@ class Store:
         if not rows and len(name) >= 4:
             rows = self._jobs("WHERE substr(uid, 1, ?) = ?", len(name), name)
         if len(rows) != 1:
-            raise StateError(
+            raise UnknownJobError(
                 f"no job named {name} in namespace {namespace}: `hybridjob get` lists the jobs in {self.directory}"
             )
         return rows[0]
@@ -230,7 +227,7 @@ class Store:
 
     def save_status(self, uid: str, status: HybridJobStatus, settlements: Iterable[Settle], now: datetime) -> None:
         """Settle attempts and write the status in one transaction, so that neither is ever seen without the other."""
-        with immediate(self._connection):
+        with Immediate(self._connection):
             (before,) = self._connection.execute("SELECT status FROM jobs WHERE uid = ?", (uid,)).fetchone()
             old = HybridJobStatus.model_validate_json(before) if before else HybridJobStatus()
             if old.state in TERMINAL or not is_legal(old.state, status.state):
