@@ -68,21 +68,20 @@ def _optimise(task: Task, on_progress: OnProgress) -> Outcome:
     if task.quantum is None:
         effort = PROOF if task.classical.algorithm == "Exact" else ANSWER
         candidates = solve_classically(problem, encoding, task.classical, effort, on_progress)
-        baseline_objective, baseline_report = None, None
+        baseline = None
     else:
         from hybridjob_solver.algorithms import qaoa
 
         qubo = encoding.qubo
         # First the baseline: it is cheap, and where it proves that there is no answer, no shots are spent.
         baseline = find_baseline(problem, encoding, task.classical, on_progress)
-        baseline_objective, baseline_report = baseline.objective, baseline.report
         candidates = qaoa.solve(qubo, task, encoding.objective_of, on_progress)
     verified = verify(problem, encoding, candidates)
-    if candidates.is_optimal:
-        baseline_objective = verified.objective
+    # A classical answer is what quantum ones are compared with: it is its own baseline.
+    reference = verified.objective if baseline is None else baseline.objective
     caveat = "" if verified.feasible else f"; none of {verified.distinct} distinct outcomes is feasible"
     return Outcome(
-        answer=verified.answer(problem, baseline_objective),
+        answer=verified.answer(problem, reference),
         algorithm=candidates.algorithm,
         message=f"{candidates.message}{caveat}.",
         usage=candidates.usage,
@@ -93,7 +92,7 @@ def _optimise(task: Task, on_progress: OnProgress) -> Outcome:
             "assignment": verified.assignment,
             "convergence": candidates.convergence,
             "samples": verified.samples,
-            "baseline": baseline_report,
+            "baseline": baseline.report if baseline else None,
             "circuit": candidates.circuit,
             "parameters": candidates.parameters,
             "prepare": prepared,

@@ -43,8 +43,7 @@ def test_the_example_ends_on_the_route_it_is_there_to_show(name: str, statuses: 
     assert status["backend"]
     assert status["cost"]["actual"] == "0"
     assert status["attempts"]
-    if status["route"] == "Quantum":
-        assert "baseline" in status["result"]
+    assert isinstance(status["result"]["baseline"], int | float)
 
 
 def subsets(items: Iterable[str]) -> Iterator[tuple[str, ...]]:

@@ -59,7 +59,7 @@ class ResultStatus(Model):
     feasible: bool
     """Whether the problem's constraints hold."""
     baseline: float | None = None
-    """The classical solver's objective on the same instance."""
+    """The classical solver's objective on the same instance; a classical answer is its own."""
     solution: Annotated[str, StringConstraints(max_length=MAX_SOLUTION_LENGTH)] | None = None
     """The bit string in variable order; longer ones are in the payload."""
     algorithm: Annotated[str, StringConstraints(max_length=64)] | None = None

@@ -56,7 +56,8 @@ def _summary_lines(status: HybridJobStatus) -> list[tuple[str, str]]:
         lines.append(("rollback", f"{status.fallback.reason}: {status.fallback.message}"))
     result = status.result
     if result:
-        baseline = f", classical baseline {result.baseline:.6g}" if result.baseline is not None else ""
+        is_compared = status.route == "Quantum" and result.baseline is not None
+        baseline = f", classical baseline {result.baseline:.6g}" if is_compared else ""
         feasible = "feasible" if result.feasible else "not feasible"
         lines.append(("objective", f"{result.objective:.6g} ({result.sense.lower()}{baseline}), {feasible}"))
         if result.solution:

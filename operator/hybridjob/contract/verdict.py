@@ -28,8 +28,8 @@ class Answer(Model):
     feasible: bool
     sense: Literal["Maximize", "Minimize", "Value"]
     baseline: float | None = None
-    """The objective of the classical solver on the same instance; None where the answer is itself classical and exact
-    methods gave nothing to compare with."""
+    """The objective of the classical solver on the same instance; a classical answer is its own. None where the
+    classical solver found none."""
     solution: Annotated[str, Field(max_length=MAX_SOLUTION_BITS)] | None = None
     """The bit string in variable order; None when it is longer than 1,024 (the payload has it) or has no such form."""
 
