@@ -48,8 +48,9 @@ figures: $(READY)  ## the benchmarks; not part of the tests
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/qaoa_time_to_solution.py
 
-cluster-up: $(READY)  ## a real Kubernetes on this machine; the first time builds it, some ten minutes
+cluster-up: $(READY)  ## a real Kubernetes on this machine; with the solver images; the first time builds it, some twenty minutes
 	$(HARNESS) up
+	$(HARNESS) load
 
 cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
 	@$(HARNESS) exec $(CMD)
@@ -57,7 +58,7 @@ cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
 cluster-down: $(READY)
 	$(HARNESS) down
 
-cluster-test: $(READY)  ## the resources on a real API server
+cluster-test: $(READY)  ## the resources on a real API server, the images on a real node
 	$(BIN)/pytest tests/cluster
 
 clean:

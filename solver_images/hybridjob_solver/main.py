@@ -29,7 +29,7 @@ _LIBRARIES = {
     "sklearn": "scikit-learn",
     "dwave.samplers": "dwave-samplers",
     "highspy": "highspy",
-    "pyqasm": "pyqasm",
+    "openqasm3": "openqasm3",
     "fsspec": "fsspec",
     "qiskit": "qiskit",
     "qiskit_aer": "qiskit-aer",

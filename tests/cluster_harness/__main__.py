@@ -1,9 +1,11 @@
-"""`python -m tests.cluster_harness up|down|status|exec`."""
+"""`python -m tests.cluster_harness up|down|status|exec|load`."""
 
 import argparse
+import os
 import subprocess
 import sys
 
+from tests.cluster_harness import images
 from tests.cluster_harness.build import BuildError
 from tests.cluster_harness.native import NativeCluster, why_impossible
 
@@ -16,6 +18,8 @@ def main() -> int:
     commands.add_parser("status", help="say whether it runs")
     inside = commands.add_parser("exec", help="run a command in its network, with kubectl, helm and KUBECONFIG set")
     inside.add_argument("arguments", nargs=argparse.REMAINDER)
+    load = commands.add_parser("load", help="build an image and put it on the node")
+    load.add_argument("images", nargs="*", choices=[*images.CONTAINERFILES, []], metavar="IMAGE", help="default: all")
     options = parser.parse_args()
 
     impossible = why_impossible()
@@ -36,6 +40,10 @@ def main() -> int:
                 return 0 if ready else 1
             case "exec":
                 return subprocess.call(cluster.inside(*options.arguments), env=cluster.environment())
+            case "load":
+                for name in options.images or images.CONTAINERFILES:
+                    cluster.load(images.build(name))
+                    print(images.image_name(name))
     except BuildError as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,4 +51,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.chdir(images.REPOSITORY)
     sys.exit(main())

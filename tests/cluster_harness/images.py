@@ -19,7 +19,6 @@ CONTAINERFILES: Mapping[str, Path] = {
     "classical": REPOSITORY / "solver_images/classical/Containerfile",
     "qiskit": REPOSITORY / "solver_images/qiskit/Containerfile",
     "cirq": REPOSITORY / "solver_images/cirq/Containerfile",
-    "operator": REPOSITORY / "operator/Containerfile",
 }
 BASE_IMAGE = "localhost/hybridjob-base:bookworm"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"

@@ -59,7 +59,7 @@ def test_messages_keep_the_secrets_of_a_uri() -> None:
     assert "signature" not in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [ProblemData(), ProblemData(text="{}", path="/tmp/x")])  # noqa: S108
+@pytest.mark.parametrize("data", [ProblemData(), ProblemData(text="{}", path="/tmp/x")])
 def test_there_must_be_exactly_one_source(data: ProblemData) -> None:
     with pytest.raises(InvalidTaskError, match="must have exactly one of inline, text, path and uri"):
         load_problem(with_source(task_of("MaxCut", MAXCUT), data))

@@ -5,6 +5,7 @@ import subprocess
 from typing import Any
 
 import yaml
+from tests.cluster_harness import images
 from tests.cluster_harness.native import NativeCluster
 
 
@@ -25,6 +26,11 @@ class Cluster:
             text=True,
             check=False,
         )
+
+    def load(self, image: str) -> str:
+        """Build an image if it is not built, put it on the node, and return its name."""
+        self._native.load(images.build(image))
+        return images.image_name(image)
 
     def get(self, *arguments: object) -> Any:
         done = self.kubectl("get", *arguments, "-o", "json")
