@@ -30,7 +30,7 @@ def task(backend: Backend | None) -> Task:
 
 def pod(image: str) -> dict[str, Any]:
     """A pod that solves the task of the ConfigMap `task` and prints its verdict."""
-    solver = "/opt/hybridjob/bin/python -P -m hybridjob_solver --task /task/task.json --result /work/verdict.json"
+    solver = "/opt/hybridjob/bin/python -P -m hybridjob_solver --task /task/task.json --result /answer/verdict.json"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -44,7 +44,7 @@ def pod(image: str) -> dict[str, Any]:
                     "name": "solver",
                     "image": image,
                     "imagePullPolicy": "Never",
-                    "command": ["/bin/sh", "-c", f"{solver} > /dev/null; cat /work/verdict.json"],
+                    "command": ["/bin/sh", "-c", f"{solver} > /dev/null; cat /answer/verdict.json"],
                     "resources": {"limits": {"memory": "1Gi"}},
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
@@ -53,14 +53,14 @@ def pod(image: str) -> dict[str, Any]:
                     },
                     "volumeMounts": [
                         {"name": "task", "mountPath": "/task"},
-                        {"name": "work", "mountPath": "/work"},
-                        {"name": "work", "mountPath": "/tmp"},
+                        {"name": "answer", "mountPath": "/answer"},
+                        {"name": "answer", "mountPath": "/tmp"},
                     ],
                 }
             ],
             "volumes": [
                 {"name": "task", "configMap": {"name": "task"}},
-                {"name": "work", "emptyDir": {}},
+                {"name": "answer", "emptyDir": {}},
             ],
         },
     }
