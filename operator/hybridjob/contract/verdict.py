@@ -65,6 +65,7 @@ class Sample(Model):
     """One distinct outcome among the samples."""
 
     solution: str
+    """The bit string in variable order; the values, joined by commas, where not all variables are binary."""
     objective: float
     feasible: bool
     count: int
