@@ -136,11 +136,27 @@ def test_validate_and_explain_say_the_same(hybridjob_command: CommandLine, tmp_p
 def test_every_error_of_every_file_is_said_at_once(hybridjob_command: CommandLine, tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     one.write_text(job(problem=ring(4), quantum={"shots": 0, "layers": 99}))
-    two.write_text(job(problem={"type": "MaxCat", "text": "x"}))
+    manifests = [
+        hybridjob("kind", problem={"type": "MaxCat", "text": "x"}),
+        hybridjob("data", problem={"type": "MaxCut", "inline": {"nodes": 2, "edges": [[0, 5, 1.0]]}}),
+        hybridjob("circuit", problem={"type": "Circuit", "text": CIRCUIT}),
+        hybridjob("reference", problem={"type": "MaxCut", "configMapKeyRef": {"name": "none", "key": "k"}}),
+        hybridjob("policy", policyName="their", problem=ring(4)),
+        policy(name="there"),
+    ]
+    two.write_text(yaml.safe_dump_all(manifests))
     text = hybridjob_command("validate", one, two).stderr
-    assert "spec.quantum.shots" in text
-    assert "spec.quantum.layers" in text
-    assert "did you mean MaxCut?" in text
+    parts = ("shots", "layers", "did you mean MaxCut?", "must be below 2", "measure", "must be a ConfigMap", "there?")
+    assert [part for part in parts if part not in text] == []
+
+
+def test_a_reference_to_what_could_not_be_read_is_not_an_error_of_its_own(
+    hybridjob_command: CommandLine, tmp_path: Path
+) -> None:
+    broken = policy({"name": "a", "kind": "Simulator", "sdk": "Qiskit", "qubits": -1}, name="there")
+    file = write_manifests(tmp_path / "job.yaml", broken, hybridjob(policyName="there", problem=ring(4)))
+    (line,) = hybridjob_command("validate", file).stderr.splitlines()
+    assert "qubits" in line
 
 
 def test_standard_input_is_a_file_too(hybridjob_command: CommandLine) -> None:

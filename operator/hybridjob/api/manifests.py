@@ -5,7 +5,7 @@ Every error of every file is reported at once, with its file, its line and what 
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -102,6 +102,8 @@ class Manifests:
     """Where each job was read."""
     problems: dict[Key, Model] = field(default_factory=dict)
     """The problem's data of each job, where it is in the files and in a format that can be read without a solver."""
+    refused: set[Key] = field(default_factory=set)
+    """The jobs whose problem has been found wrong."""
 
 
 def key_of(metadata: ObjectMeta) -> Key:
@@ -109,15 +111,21 @@ def key_of(metadata: ObjectMeta) -> Key:
     return metadata.namespace or DEFAULT_NAMESPACE, metadata.name
 
 
-def load_files(paths: Sequence[Path]) -> Manifests:
-    """Load the objects of all files; `-` is standard input. Raises ManifestError with every error of all of them."""
+Check = Callable[["Manifests"], Iterable[FieldError]]
+
+
+def load_files(paths: Sequence[Path], *checks: Check) -> Manifests:
+    """Load the objects of all files; `-` is standard input. Raises ManifestError with every error of all of them.
+
+    `checks` are asked for what else is wrong with the objects that could be read.
+    """
     loader = _Loader()
     for path in paths:
         loader.read(path)
     loader.check_data()
-    # A reference into a file that is itself wrong would only repeat the error.
-    if not loader.errors:
-        loader.check_references()
+    loader.check_references()
+    for check in checks:
+        loader.errors += check(loader.manifests)
     if loader.errors:
         order = {str(path): position for position, path in enumerate(paths)}
         raise ManifestError(sorted(loader.errors, key=lambda error: (order.get(error.file, -1), error.line)))
@@ -132,6 +140,8 @@ class _Loader:
         self.errors: list[FieldError] = []
         self._config_maps: dict[Key, tuple[ConfigMap, Source]] = {}
         self._places: dict[tuple[str, str, str], str] = {}
+        self._unread: set[str] = set()
+        """Kinds of which an object may be in the files that could not be read: what names it may be right."""
 
     def read(self, path: Path) -> None:
         file = str(path)
@@ -139,9 +149,12 @@ class _Loader:
             content = _read_bytes(path)
         except OSError as error:
             self.errors.append(FieldError(file, 0, "", "nothing", f"must be a readable file: {error.strerror}"))
+            self._unread.update(_KINDS)
             return
         documents, errors = read_documents(file, content)
         self.errors += errors
+        if errors:
+            self._unread.update(_KINDS)
         if not documents and not errors:
             self.errors.append(FieldError(file, 0, "", "nothing", "must hold at least one object"))
         text = content.decode(errors="replace")
@@ -154,6 +167,7 @@ class _Loader:
         complaint = _wrong_kind(value)
         if complaint is not None:
             self.errors += source.errors([complaint])
+            self._unread.update(_KINDS)
             return
         kind = value["kind"]
         model = _KINDS[kind]
@@ -165,6 +179,7 @@ class _Loader:
             resource = model.model_validate(body, by_alias=True, by_name=False)
         except ValidationError as error:
             self.errors += source.errors(explain(error, model))
+            self._unread.add(kind)
             return
         if self._is_new(kind, resource.metadata, source):
             self._keep(resource, source)
@@ -198,7 +213,9 @@ class _Loader:
             config_map, place = self._config_maps.get((key[0], reference.name), _NONE) if reference else _NONE
             text = config_map.data.get(reference.key) if reference and config_map else None
             problem, complaints = read_problem(job.spec, text)
-            if problem is not None:
+            if complaints:
+                self.manifests.refused.add(key)
+            elif problem is not None:
                 self.manifests.problems[key] = problem
             for complaint in complaints:
                 if reference and place and complaint.loc == ("problem", "configMapKeyRef"):
@@ -212,7 +229,9 @@ class _Loader:
     def check_references(self) -> None:
         """Check what jobs name outside of themselves."""
         for job in self.manifests.jobs:
-            complaints = [*self._check_config_map(job), *_check_policy(job, self.manifests.policies)]
+            complaints = list(self._check_config_map(job))
+            if "QuantumBackendPolicy" not in self._unread:
+                complaints += _check_policy(job, self.manifests.policies)
             self.errors += self.manifests.sources[key_of(job.metadata)].errors(complaints)
 
     def _check_config_map(self, job: HybridJob) -> Iterator[Complaint]:
@@ -223,6 +242,8 @@ class _Loader:
         loc = ("spec", "problem", "configMapKeyRef")
         config_map, _ = self._config_maps.get((namespace, reference.name), _NONE)
         if config_map is None:
+            if "ConfigMap" in self._unread:
+                return
             known = [name for other, name in self._config_maps if other == namespace]
             must = f"must be a ConfigMap of namespace {namespace} in the files" + among(reference.name, known)
             yield Complaint((*loc, "name"), shown(reference.name), must)

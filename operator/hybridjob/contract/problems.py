@@ -32,6 +32,9 @@ FORMATS: dict[ProblemType, tuple[ProblemFormat, ...]] = {
 }
 """The formats that each type can be read from; the first is the default."""
 
+SOLVER_FORMATS: frozenset[ProblemFormat] = frozenset({"LP", "MPS", "QASM3", "QASM2"})
+"""The formats that need a library to read: only a solver has it."""
+
 MAX_VARIABLES = 10_000
 MAX_TERMS = 1_000_000
 _MAX_DIGITS = 18

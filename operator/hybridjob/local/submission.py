@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from hybridjob.api.errors import Complaint
+from hybridjob.api.errors import Complaint, FieldError
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.manifests import ManifestError, Manifests, key_of, load_files
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.contract.exit_codes import ExitCode
+from hybridjob.contract.problems import SOLVER_FORMATS
 from hybridjob.contract.task import ProblemData
 from hybridjob.engine.policies import NoPolicyError, select_policy
 from hybridjob.engine.tasks import build_task, problem_size
@@ -30,18 +31,33 @@ def load_checked(files: Sequence[Path]) -> Manifests:
 
     Raises ManifestError with every error at once.
     """
-    manifests = load_files(files)
-    unread = [job for job in manifests.jobs if key_of(job.metadata) not in manifests.problems or job.spec.prepare]
+    return load_files(files, _check_by_solver)
+
+
+def _check_by_solver(manifests: Manifests) -> list[FieldError]:
+    """What is wrong with the problems that only a solver can read."""
+    jobs = [job for job in manifests.jobs if _needs_solver(job, manifests)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        messages = list(pool.map(lambda job: _check_by_solver(job, _problem_data(job, manifests)), unread))
+        messages = list(pool.map(lambda job: _ask_solver(job, _problem_data(job, manifests)), jobs))
     errors = []
-    for job, message in zip(unread, messages, strict=True):
+    for job, message in zip(jobs, messages, strict=True):
         if message is not None:
             complaint = Complaint(("spec", "problem"), job.spec.problem.type, message)
             errors += manifests.sources[key_of(job.metadata)].errors([complaint])
-    if errors:
-        raise ManifestError(errors)
-    return manifests
+    return errors
+
+
+def _needs_solver(job: HybridJob, manifests: Manifests) -> bool:
+    """Whether the data is at hand, and not yet read: formats of libraries, files, and columns through `prepare`."""
+    key, problem = key_of(job.metadata), job.spec.problem
+    if key in manifests.refused:
+        return False
+    if problem.uri is not None:
+        return True
+    if problem.read_format not in SOLVER_FORMATS:
+        return key in manifests.problems and bool(job.spec.prepare)
+    reference = problem.config_map_key_ref
+    return reference is None or reference.key in manifests.config_maps.get((key[0], reference.name), {})
 
 
 def read_jobs(files: Sequence[Path], policy_file: Path | None, now: datetime) -> list[StoredJob]:
@@ -86,7 +102,7 @@ def _problem_data(job: HybridJob, manifests: Manifests) -> ProblemData:
     return ProblemData(inline=problem.inline, text=problem.text, uri=problem.uri)
 
 
-def _check_by_solver(job: HybridJob, data: ProblemData) -> str | None:
+def _ask_solver(job: HybridJob, data: ProblemData) -> str | None:
     """What the solver says is wrong with the job's task, or None."""
     with tempfile.TemporaryDirectory(prefix="hybridjob-") as name:
         directory = Path(name)
