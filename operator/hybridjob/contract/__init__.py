@@ -7,6 +7,7 @@ afford it. Neither side imports the other: this package is the whole of what the
 * `task`       what a solver is asked to do (one JSON file)
 * `verdict`    what it answers (at most 4,096 bytes) and the payload beside it
 * `exit_codes` what kind of failure a solver process ended with
+* `sdks`       which packages an SDK's backends need
 * `progress`   the lines that a solver prints while it works
 * `files`      how these files are written, so that a half-written one can never be read as a result
 """

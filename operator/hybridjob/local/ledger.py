@@ -53,7 +53,6 @@ class Balance:
     currency: str
     committed: Decimal
     reserved: Decimal
-    entries: int
 
     @property
     def used(self) -> Decimal:
@@ -121,8 +120,8 @@ class Ledger:
     def balances(self, policy: str) -> list[Balance]:
         rows = self._connection.execute(
             "SELECT currency, COALESCE(SUM(charged_micros), 0),"
-            " COALESCE(SUM(CASE WHEN charged_micros IS NULL THEN reserved_micros END), 0), COUNT(*)"
+            " COALESCE(SUM(CASE WHEN charged_micros IS NULL THEN reserved_micros END), 0)"
             " FROM ledger WHERE policy = ? GROUP BY currency ORDER BY currency",
             (policy,),
         )
-        return [Balance(row[0], _from_micros(row[1]), _from_micros(row[2]), row[3]) for row in rows]
+        return [Balance(row[0], _from_micros(row[1]), _from_micros(row[2])) for row in rows]

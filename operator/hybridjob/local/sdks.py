@@ -1,13 +1,7 @@
 """Which of a policy's backends this machine can run at all."""
 
-from collections.abc import Mapping
-from functools import cache
-from importlib.util import find_spec
-
 from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.contract.task import Sdk
-
-_MODULES: Mapping[Sdk, str] = {"Qiskit": "qiskit_aer", "Cirq": "cirq"}
+from hybridjob.contract.sdks import is_installed
 
 
 def unavailable_backends(policy: QuantumBackendPolicy) -> dict[str, str]:
@@ -17,9 +11,3 @@ def unavailable_backends(policy: QuantumBackendPolicy) -> dict[str, str]:
         for backend in policy.spec.backends
         if not is_installed(backend.sdk)
     }
-
-
-@cache
-def is_installed(sdk: Sdk) -> bool:
-    spec = find_spec(_MODULES[sdk])
-    return spec is not None and spec.origin is not None  # a bare folder of that name has no origin

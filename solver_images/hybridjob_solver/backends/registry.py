@@ -1,8 +1,8 @@
 """Which adapter serves a backend of the policy. SDKs are imported only when they are asked for."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
+from hybridjob.contract.sdks import missing_packages
 from hybridjob.contract.task import Backend, BackendKind, Sdk
 from hybridjob_solver.backends.base import QuantumBackend
 from hybridjob_solver.failures import BackendUnavailableError
@@ -11,10 +11,6 @@ _ADAPTERS: dict[tuple[Sdk, BackendKind], tuple[str, str]] = {
     ("Qiskit", "Simulator"): ("aer", "Aer"),
     ("Qiskit", "NoisySimulator"): ("aer", "NoisyAer"),
     ("Cirq", "Simulator"): ("cirq_simulator", "CirqSimulator"),
-}
-_PACKAGES: dict[Sdk, tuple[str, ...]] = {
-    "Qiskit": ("qiskit", "qiskit_aer", "qiskit_qasm3_import"),
-    "Cirq": ("cirq", "ply"),
 }
 
 
@@ -29,7 +25,7 @@ def open_backend(backend: Backend) -> QuantumBackend:
             f"Backend {backend.name!r} is a {backend.kind} of {backend.sdk}, which does not exist: "
             f"a {backend.kind} must use {' or '.join(sdk for sdk, kind in _ADAPTERS if kind == backend.kind)}."
         )
-    missing = [package for package in _PACKAGES[backend.sdk] if not _installed(package)]
+    missing = missing_packages(backend.sdk)
     if missing:
         raise BackendUnavailableError(
             f"Backend {backend.name!r} needs {', '.join(missing)}, which this solver does not have: "
@@ -38,9 +34,3 @@ def open_backend(backend: Backend) -> QuantumBackend:
     module, name = adapter
     opened: QuantumBackend = getattr(import_module(f"hybridjob_solver.backends.{module}"), name)(backend)
     return opened
-
-
-def _installed(package: str) -> bool:
-    """Whether `package` can be imported. A folder of that name without an `__init__.py` has a spec, but no origin."""
-    spec = find_spec(package)
-    return spec is not None and spec.origin is not None
