@@ -19,7 +19,7 @@ def main() -> int:
     inside = commands.add_parser("exec", help="run a command in its network, with kubectl, helm and KUBECONFIG set")
     inside.add_argument("arguments", nargs=argparse.REMAINDER)
     load = commands.add_parser("load", help="build an image and put it on the node")
-    load.add_argument("images", nargs="*", choices=[*images.CONTAINERFILES, []], metavar="IMAGE", help="default: all")
+    load.add_argument("images", nargs="*", choices=[*images.IMAGES, []], metavar="IMAGE", help="default: all")
     options = parser.parse_args()
 
     impossible = why_impossible()
@@ -41,7 +41,7 @@ def main() -> int:
             case "exec":
                 return subprocess.call(cluster.inside(*options.arguments), env=cluster.environment())
             case "load":
-                for name in options.images or images.CONTAINERFILES:
+                for name in options.images or images.IMAGES:
                     cluster.load(images.build(name))
                     print(images.image_name(name))
     except BuildError as error:

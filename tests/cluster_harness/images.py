@@ -10,15 +10,35 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster_harness.build import BuildError, cache_directory
 
 REPOSITORY = Path(__file__).parents[2]
-CONTAINERFILES: Mapping[str, Path] = {
-    "classical": REPOSITORY / "solver_images/classical/Containerfile",
-    "qiskit": REPOSITORY / "solver_images/qiskit/Containerfile",
-    "cirq": REPOSITORY / "solver_images/cirq/Containerfile",
+
+
+@dataclass(frozen=True)
+class Image:
+    """Paths from the root of the repository."""
+
+    containerfile: str
+    contents: tuple[str, ...]
+    """The files and folders that the Containerfile copies."""
+
+
+def _solver(name: str) -> Image:
+    folder = f"solver_images/{name}"
+    contract = ("operator/hybridjob/__init__.py", "operator/hybridjob/contract")
+    own = (f"{folder}/requirements.lock", "solver_images/trim.sh", "solver_images/hybridjob_solver")
+    return Image(f"{folder}/Containerfile", (*contract, *own))
+
+
+IMAGES: Mapping[str, Image] = {
+    "operator": Image("operator/Containerfile", ("operator/requirements.lock", "pyproject.toml", "operator/hybridjob")),
+    "classical": _solver("classical"),
+    "qiskit": _solver("qiskit"),
+    "cirq": _solver("cirq"),
 }
 BASE_IMAGE = "localhost/hybridjob-base:bookworm"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"
@@ -45,7 +65,7 @@ def build(name: str) -> Path:
         "--network=host",
         "--layers",
         f"--build-arg=BASE={BASE_IMAGE}",
-        f"--file={CONTAINERFILES[name]}",
+        f"--file={REPOSITORY / IMAGES[name].containerfile}",
         f"--tag={image_name(name)}",
         *_pip_settings(),
         REPOSITORY,
@@ -99,16 +119,13 @@ def _debian_mirror() -> str:
 def _key(name: str) -> str:
     """A hash of all that an image is made of."""
     digest = hashlib.sha256()
-    files = [CONTAINERFILES[name], REPOSITORY / "pyproject.toml"]
-    for folder in ("operator", "solver_images"):
-        files += sorted(path for path in (REPOSITORY / folder).rglob("*") if path.is_file() and _counts(path))
-    for file in files:
-        digest.update(str(file.relative_to(REPOSITORY)).encode() + file.read_bytes())
+    image = IMAGES[name]
+    for part in (".dockerignore", image.containerfile, *image.contents):
+        path = REPOSITORY / part
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(str(file.relative_to(REPOSITORY)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _counts(path: Path) -> bool:
-    return "__pycache__" not in path.parts and ".egg-info" not in str(path)
 
 
 def _run(*command: object) -> str:
