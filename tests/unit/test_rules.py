@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 from hybridjob.api.common import Resource
 from hybridjob.api.crds import structural_schema
 from hybridjob.api.hybridjob import HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec
-from hybridjob.api.policy import BackendSpec, PolicySpec, RateCard
+from hybridjob.api.policy import BackendSpec, LabelSelectorRequirement, PolicySpec
+from hybridjob.api.rates import RateCard
 from support.api_server import Refusal, evaluate, instances, refusals, with_defaults
 
 MODELS: list[type[Resource]] = [
-    HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, PolicySpec, RateCard
+    HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, LabelSelectorRequirement, PolicySpec, RateCard
 ]  # fmt: skip
 
 MAXCUT = {"type": "MaxCut", "inline": {"nodes": 2}}
@@ -47,6 +48,8 @@ GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
     (BackendSpec, BACKEND | {"kind": "NoisySimulator", "snapshot": "FakeTorino"}),
     (PolicySpec, {}),
     (PolicySpec, {"backends": [BACKEND, BACKEND | {"name": "cirq"}], "budgets": [BUDGET, BUDGET | {"name": "b"}]}),
+    (LabelSelectorRequirement, {"key": "team", "operator": "Exists"}),
+    (LabelSelectorRequirement, {"key": "team", "operator": "In", "values": ["a"]}),
     (RateCard, {"formula": "Free"}),
     (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "0.3", "perShot": "0.01"}),
     (RateCard, {"formula": "PerSecond", "currency": "USD", "perSecond": "1.6"}),
@@ -84,6 +87,8 @@ BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
     (BackendSpec, BACKEND | {"name": "classical"}, "names the classical route"),
     (PolicySpec, {"backends": [BACKEND, BACKEND]}, "must have unique names"),
     (PolicySpec, {"budgets": [BUDGET, BUDGET]}, "must have unique names"),
+    (LabelSelectorRequirement, {"key": "team", "operator": "In"}, "with In and NotIn"),
+    (LabelSelectorRequirement, {"key": "team", "operator": "Exists", "values": ["a"]}, "with In and NotIn"),
     (RateCard, {"formula": "Free", "currency": "USD"}, "with every formula but Free"),
     (RateCard, {"formula": "PerSecond", "perSecond": "1"}, "with every formula but Free"),
     (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "1"}, "perTask and perShot"),

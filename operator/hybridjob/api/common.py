@@ -25,6 +25,9 @@ MONEY_PATTERN = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$"
 SIGNED_RATIO_PATTERN = r"^-?(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+IMAGE_PATTERN = r"^[a-z0-9][a-zA-Z0-9._/:@-]*$"
+CPU_PATTERN = r"^([1-9][0-9]{0,5}m|[1-9][0-9]{0,3})$"
 MEMORY_PATTERN = r"^[1-9][0-9]{0,8}(Mi|Gi)$"
 
 
@@ -96,6 +99,14 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_
 """A DNS label (RFC 1123)."""
 Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN, max_length=11)]
 """A Kubernetes quantity of memory in Mi or Gi."""
+Cpu = Annotated[str, StringConstraints(pattern=CPU_PATTERN, max_length=7)]
+"""A Kubernetes quantity of processor time: cores, or thousandths of a core with an m."""
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
+"""A label's key, with its optional prefix."""
+Image = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN, min_length=1, max_length=512)]
+"""A container image, best pinned by its digest."""
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE_PATTERN, max_length=63)]
+"""A label's value."""
 
 
 def memory_bytes(quantity: str) -> int:

@@ -14,7 +14,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hybridjob.api.common import MEMORY_PATTERN, NAME_PATTERN, OBJECT_NAME_PATTERN
+from hybridjob.api.common import (
+    CPU_PATTERN,
+    IMAGE_PATTERN,
+    LABEL_VALUE_PATTERN,
+    MEMORY_PATTERN,
+    NAME_PATTERN,
+    OBJECT_NAME_PATTERN,
+)
 
 Loc = tuple[str | int, ...]
 """Where a value is in an object: field names and list positions."""
@@ -183,6 +190,9 @@ def _has(value: Any, steps: Iterable[str | int]) -> bool:
 _PATTERNS = {
     NAME_PATTERN: "must be lower-case letters, digits and '-', such as my-name",
     OBJECT_NAME_PATTERN: "must be lower-case letters, digits, '-' and '.', such as my-name",
+    LABEL_VALUE_PATTERN: "must be letters, digits, '-', '_' and '.', with a letter or digit at both ends, or empty",
+    IMAGE_PATTERN: "must be the name of a container image, such as registry.example/solver@sha256:…",
+    CPU_PATTERN: "must be an amount of processor time such as 500m or 2",
     MEMORY_PATTERN: "must be an amount of memory such as 512Mi or 4Gi",
     r"^[A-Z]{3}$": "must be a currency code of three capital letters, such as USD",
     r"^Fake[A-Za-z0-9]+$": "must be the name of a snapshot, such as FakeTorino",

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from hybridjob.api.common import (
     Currency,
+    LabelValue,
     Money,
     Name,
     ObjectMeta,
@@ -207,7 +208,8 @@ _OPTIMISATION = "!(self.problem.type in [" + _quoted(CIRCUIT_TYPES) + "])"
 
 
 class HybridJobSpec(Resource):
-    """What to solve and what must hold. Immutable after creation, except cancel."""
+    """What to solve and what must hold. Immutable after creation, except cancel, suspend and
+    ttlSecondsAfterFinished."""
 
     policy_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
     """The QuantumBackendPolicy; may be left out when exactly one selects the namespace, or one is the default."""
@@ -222,8 +224,16 @@ class HybridJobSpec(Resource):
     limits: LimitsSpec = LimitsSpec()
     fallback: FallbackSpec = FallbackSpec()
     acceptance: AcceptanceSpec = AcceptanceSpec()
+    queue_name: LabelValue | None = None
+    """The Kueue LocalQueue that admits the job's solvers on a cluster."""
+    correlation_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """The caller's own name for this piece of work; repeated in logs and on solver pods."""
+    suspend: bool = False
+    """True holds the job: no solver starts, one that runs is ended and not counted as a failure; no deadline runs."""
     cancel: bool = False
     """Set to true to cancel the job; cannot be taken back."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=315_360_000)] | None = None
+    """A cluster deletes the job so long after it ended. What makes it again, as a GitOps tool does, pays again."""
 
     rules = (
         Rule(
@@ -277,7 +287,7 @@ class HybridJobSpec(Resource):
                 f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
                 f"{name} is immutable",
             )
-            for name in ("policyName", "prepare", "quantum", "routing")
+            for name in ("policyName", "prepare", "quantum", "routing", "queueName", "correlationId")
         ),
         TransitionRule("!oldSelf.cancel || self.cancel", "cancel cannot be taken back"),
     )

@@ -8,71 +8,32 @@ from pydantic import Field, StringConstraints
 from hybridjob.api.common import (
     Condition,
     Count,
+    Cpu,
     Currency,
+    Image,
+    LabelKey,
+    LabelValue,
     Memory,
     Money,
     Name,
     ObjectMeta,
     Resource,
     Rule,
-    Timestamp,
     list_of,
 )
+from hybridjob.api.rates import FREE, RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.contract.base import Model
 from hybridjob.contract.task import BackendKind, Sdk
-
-Formula = Literal["Free", "PerTaskPerShot", "PerSecond"]
-
-
-class RateCard(Resource):
-    """What a backend costs. Rates are data with a source, never code."""
-
-    formula: Formula
-    """Free; PerTaskPerShot: perTask per task and perShot per shot; PerSecond: perSecond per second on the backend."""
-    currency: Currency | None = None
-    """The currency of the rates."""
-    per_task: Money | None = None
-    """Per circuit that is submitted."""
-    per_shot: Money | None = None
-    """Per sample that is taken."""
-    per_second: Money | None = None
-    """Per second on the backend."""
-    source: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    """Where the rates were read."""
-    valid_until: Timestamp | None = None
-    """After this instant the price is unknown, and nothing paid is submitted."""
-
-    rules = (
-        Rule(
-            cel="(self.formula == 'Free') != has(self.currency)",
-            message="must be given with every formula but Free, and may not be given with Free",
-            holds=lambda r: (r.formula == "Free") != (r.currency is not None),
-            field="currency",
-        ),
-        Rule(
-            cel="(self.formula == 'PerTaskPerShot') == (has(self.perTask) && has(self.perShot)) && "
-            "(self.formula == 'PerTaskPerShot' || (!has(self.perTask) && !has(self.perShot)))",
-            message="perTask and perShot must be given with formula PerTaskPerShot, and only with it",
-            holds=lambda r: (r.per_task is not None, r.per_shot is not None) == (r.formula == "PerTaskPerShot",) * 2,
-        ),
-        Rule(
-            cel="(self.formula == 'PerSecond') == has(self.perSecond)",
-            message="must be given with formula PerSecond, and only with it",
-            holds=lambda r: (r.formula == "PerSecond") == (r.per_second is not None),
-            field="perSecond",
-        ),
-    )
-
-
-FREE = RateCard(formula="Free")
 
 
 class Resources(Resource):
     """What a solver may use of the machine."""
 
     memory: Memory = "4Gi"
-    """The memory limit of the solver."""
+    """The memory limit of the solver; on a cluster it is requested, too."""
+    cpu: Cpu = "500m"
+    """The processor time that is requested on a cluster; there is no limit."""
 
 
 class BackendSpec(Resource):
@@ -92,6 +53,8 @@ class BackendSpec(Resource):
     """The device snapshot of a NoisySimulator, by its class name in qiskit_ibm_runtime.fake_provider."""
     rate_card: RateCard = FREE
     """What it costs."""
+    image: Image | None = None
+    """The solver image on a cluster; the default is the operator's image for the SDK."""
     resources: Resources = Resources()
 
     rules = (
@@ -119,6 +82,8 @@ class BackendSpec(Resource):
 class ClassicalPolicy(Resource):
     """The classical solver."""
 
+    image: Image | None = None
+    """The solver image on a cluster; the default is the operator's."""
     resources: Resources = Resources()
 
 
@@ -133,11 +98,43 @@ class BudgetSpec(Resource):
     """The currency of the limit; it holds for costs in this currency."""
 
 
+class LabelSelectorRequirement(Resource):
+    """One requirement on a label."""
+
+    key: LabelKey
+    """The label."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the label's value relates to `values`."""
+    values: Annotated[list[LabelValue], list_of("atomic", 32)] = []
+    """At least one with In and NotIn, none with Exists and DoesNotExist."""
+
+    rules = (
+        Rule(
+            cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            message="must be given with In and NotIn, and only with them",
+            holds=lambda r: (r.operator in ("In", "NotIn")) == bool(r.values),
+            field="values",
+        ),
+    )
+
+
+class LabelSelector(Resource):
+    """A metav1.LabelSelector: all requirements must hold. An empty one selects everything."""
+
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = {}
+    """Labels and the values that they must have."""
+    match_expressions: Annotated[list[LabelSelectorRequirement], list_of("atomic", 32)] = []
+    """Further requirements."""
+
+
 class PolicySpec(Resource):
     """Backends, prices and budgets."""
 
     default: bool = False
     """The policy of jobs that name none."""
+    namespace_selector: LabelSelector = LabelSelector()
+    """The namespaces whose jobs may use this policy, by their labels; by default all. Every namespace has the label
+    kubernetes.io/metadata.name. A laptop has no namespaces' labels, and every policy selects every job there."""
     backends: Annotated[list[BackendSpec], list_of("map", 64, "name")] = []
     """In order of preference."""
     classical: ClassicalPolicy = ClassicalPolicy()
@@ -164,13 +161,34 @@ def _unique(names: Sequence[str]) -> bool:
     return len(set(names)) == len(names)
 
 
+class BudgetStatus(Model):
+    """How much of a budget is left. A report, at most some seconds old: the ledger holds the truth."""
+
+    name: Name
+    """The budget."""
+    currency: Currency
+    """Its currency."""
+    limit: Money
+    """Its limit."""
+    committed: Money
+    """Charged for attempts that ended."""
+    reserved: Money
+    """Held for attempts under way."""
+    remaining: Money
+    """What may still be reserved."""
+
+
 class PolicyStatus(Model):
-    """Whether the policy can be used. Written by the operator only."""
+    """Whether the policy can be used, and what is left of its budgets. Written by the operator only."""
 
     conditions: Annotated[list[Condition], list_of("map", 8, "type")] = []
     """Ready is the summary."""
     observed_generation: Count = 0
     """The metadata.generation that this status was written for."""
+    budgets: Annotated[list[BudgetStatus], list_of("map", 32, "name")] = []
+    """Each budget of the policy."""
+    open_reservations: Count = 0
+    """Attempts that money is held for."""
 
 
 class QuantumBackendPolicy(Resource):

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hybridjob.api.common import Condition, Count, Currency, Money, Timestamp, list_of
+from hybridjob.api.rates import RateCard
 from hybridjob.contract.base import Model
 
-State = Literal["Pending", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"]
+State = Literal["Pending", "Held", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"]
 Route = Literal["Quantum", "Classical"]
 
 FallbackReason = Literal["SolverFailed", "BackendUnavailable", "BudgetExceeded", "LatencyExceeded", "QualityRegressed"]
@@ -19,6 +20,7 @@ Reason = Literal[
     "LatencyExceeded",
     "QualityRegressed",
     "InvalidProblem",
+    "PolicyNotFound",
     "Cancelled",
 ]
 """Why a job fell back, failed or was cancelled: one closed list."""
@@ -34,6 +36,7 @@ CLASSICAL_BACKEND = "classical"
 """The name of the classical route among the backends; no policy may give it to one of its own."""
 
 MAX_SOLUTION_LENGTH = 1024
+MAX_ATTEMPTS_KEPT = 64
 
 
 class Sample(Model):
@@ -95,6 +98,8 @@ class AttemptStatus(Model):
     """When its solver ended."""
     exit_code: Annotated[int, Field(ge=-255, le=255)] | None = None
     """Negative for the signal that ended the solver."""
+    rate_card: RateCard | None = None
+    """The prices that hold for it, as they stood when it started; None when it is free."""
     reserved: Money | None = None
     """The money held for it."""
     cost: Money | None = None
@@ -192,13 +197,17 @@ class HybridJobStatus(Model):
     """One word: why it fell back, failed or was cancelled."""
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
     """One sentence for people."""
+    start_time: Timestamp | None = None
+    """When its first solver started."""
+    completion_time: Timestamp | None = None
+    """When it ended, whichever way."""
     policy: Annotated[str, StringConstraints(max_length=253)] | None = None
     """The policy that holds for this job."""
     route: Route | None = None
     """The route of the latest attempt, and then of the answer."""
     backend: Annotated[str, StringConstraints(max_length=63)] | None = None
     """Its backend."""
-    attempts: Annotated[list[AttemptStatus], list_of("map", 64, "number")] = []
+    attempts: Annotated[list[AttemptStatus], list_of("map", MAX_ATTEMPTS_KEPT, "number")] = []
     """Every run of a solver."""
     cost: CostStatus | None = None
     """Money, over all attempts."""

@@ -9,6 +9,7 @@ from hybridjob.api.status import FallbackStatus, Reason, State
 
 Status = Literal["True", "False", "Unknown"]
 
+_RESUMED = "Resumed"
 _SUCCEEDED: Mapping[State, Status] = {"Succeeded": "True", "Failed": "False", "Cancelled": "False"}
 
 
@@ -19,7 +20,9 @@ def conditions_of(
     reason: Reason | None,
     message: str,
     policy: str,
+    policy_missing: str | None,
     admitted: bool,
+    suspended: bool,
     fallback: FallbackStatus | None,
     generation: int,
     now: datetime,
@@ -41,7 +44,9 @@ def conditions_of(
 
     return [
         condition("Succeeded", _SUCCEEDED.get(state, "Unknown"), reason or state, message),
-        condition("PolicyAccepted", "True", "Accepted", f"held to policy {policy}"),
+        condition("PolicyAccepted", "False", "PolicyNotFound", policy_missing)
+        if policy_missing is not None
+        else condition("PolicyAccepted", "True", "Accepted", f"held to policy {policy}"),
         condition(
             "Admitted",
             "True" if admitted else "False",
@@ -54,4 +59,24 @@ def conditions_of(
             fallback.reason if fallback else "NotFallenBack",
             fallback.message if fallback else "",
         ),
+        condition("Suspended", "True", "Suspended", "spec.suspend is true")
+        if suspended
+        else condition("Suspended", "False", _why_not_suspended(before.get("Suspended")), ""),
+        condition("Stalled", "True", reason or state, message)
+        if state == "Failed"
+        else condition("Stalled", "False", "NotStalled", ""),
     ]
+
+
+def _why_not_suspended(before: Condition | None) -> str:
+    if before is None:
+        return "NotSuspended"
+    return _RESUMED if before.status == "True" else before.reason
+
+
+def resumed_time(conditions: Sequence[Condition]) -> datetime | None:
+    """When the job was last resumed, if it ever was suspended."""
+    for condition in conditions:
+        if condition.type == "Suspended" and condition.status == "False" and condition.reason == _RESUMED:
+            return condition.last_transition_time
+    return None

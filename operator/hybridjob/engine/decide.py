@@ -10,29 +10,27 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import (
+    MAX_ATTEMPTS_KEPT,
     AttemptStatus,
-    CostStatus,
     FallbackReason,
     FallbackStatus,
     HybridJobStatus,
-    LatencyStatus,
     Reason,
     ResultStatus,
     Route,
     State,
 )
 from hybridjob.engine.acceptance import why_unacceptable
-from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, Settle, StartAttempt
-from hybridjob.engine.conditions import conditions_of
+from hybridjob.engine.actions import Decision, Reserve, StartAttempt
+from hybridjob.engine.conditions import resumed_time
 from hybridjob.engine.deadlines import deadlines
+from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.lifecycle import TERMINAL
-from hybridjob.engine.outcomes import end_attempt, may_retry
-from hybridjob.engine.policies import find_backend
-from hybridjob.engine.pricing import ZERO, display
+from hybridjob.engine.outcomes import may_retry
+from hybridjob.engine.pricing import display
 from hybridjob.engine.routing import CLASSICAL, Exclusion, Option, quantum_options, record, why_none
 
-_OPEN = ("Pending", "Running", "Cancelling")
 _RETRY_BASE_SECONDS = 1
 _RETRY_CAP_SECONDS = 30
 
@@ -40,7 +38,8 @@ _RETRY_CAP_SECONDS = 30
 def decide(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> Decision:
     """Decide what holds and what shall be done, at the instant `now`.
 
-    The job must have a uid and a creation time. Terminal is terminal: a job that ended is returned as it is.
+    The job must have a uid and a creation time. Terminal is terminal: a job that ended is returned as it is. Where no
+    policy holds, `facts.policy_missing` says why, and `policy` is one that allows nothing quantum.
     """
     status = job.status or HybridJobStatus()
     if status.state in TERMINAL:
@@ -53,69 +52,43 @@ def retry_delay(failures: int) -> timedelta:
     return timedelta(seconds=min(_RETRY_CAP_SECONDS, _RETRY_BASE_SECONDS * 2 ** (failures - 1)))
 
 
-class _Pass:
-    """One pass over one job: a draft of the new status, and what to do."""
-
-    def __init__(
-        self, job: HybridJob, status: HybridJobStatus, policy: QuantumBackendPolicy, facts: Facts, now: datetime
-    ) -> None:
-        self.job, self.spec, self.policy, self.facts, self.now = job, job.spec, policy, facts, now
-        self.created = job.metadata.creation_timestamp or now
-        self.previous = status
-        self.state, self.reason, self.message = status.state, status.reason, status.message
-        self.attempts = list(status.attempts)
-        self.fallback, self.decision, self.result = status.fallback, status.decision, status.result
-        self.chosen: Option | None = None
-        self.actions: list[Action] = []
-        self.wakes: list[datetime] = []
+class _Pass(Draft):
+    """One pass over one job."""
 
     def run(self) -> Decision:
-        self._observe()
+        self.observe()
         if self.spec.cancel:
             self._end_job("Cancelled", "Cancelled", "cancelled on request")
+        elif self.spec.suspend:
+            self.cancel_attempts(None, "the job was suspended")
+            self.state, self.message = "Held", "suspended: set spec.suspend to false to go on"
+        elif not self.attempts and (missing := self.facts.policy_missing):
+            self._wait_for(missing, "PolicyNotFound")
+        elif not self.attempts and (missing := self.facts.problem_missing):
+            self._wait_for(missing, "InvalidProblem")
         else:
             self._steer()
-        self._release_unused_reservation()
-        return Decision(self._status(), tuple(self.actions), min(self.wakes, default=None))
-
-    # What happened
-
-    def _observe(self) -> None:
-        """Bring the attempts up to the facts; settle those that ended."""
-        for index, attempt in enumerate(self.attempts):
-            if attempt.state not in _OPEN:
-                continue
-            facts = self.facts.attempts.get(attempt.number)
-            if facts is None:
-                if attempt.state == "Cancelling":
-                    self._end(index, attempt.model_copy(update={"state": "Cancelled", "end_time": self.now}))
-                else:
-                    # It should exist and does not: the process that was to start it, or ran it, is gone.
-                    self.actions.append(StartAttempt(attempt.number, attempt.route, attempt.backend))
-                    self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
-            elif facts.end_time is not None:
-                backend = find_backend(self.policy, attempt.backend)
-                self._end(index, end_attempt(attempt, facts, backend.rate_card if backend else None))
-            elif attempt.state == "Cancelling":
-                self.actions.append(CancelAttempt(attempt.number))
-            elif facts.start_time is not None and attempt.start_time is None:
-                self.attempts[index] = attempt.model_copy(update={"state": "Running", "start_time": facts.start_time})
-
-    def _end(self, index: int, ended: AttemptStatus) -> None:
-        if ended.reserved is not None:
-            if ended.cost is None:
-                ended = ended.model_copy(update={"cost": ended.reserved if ended.start_time else ZERO})
-            self.actions.append(Settle(ended.number, ended.cost or ZERO))
-        self.attempts[index] = ended
-
-    # What to do
+        self.release_unused_reservation()
+        return Decision(self.status(), tuple(self.actions), min(self.wakes, default=None))
 
     @property
     def _route(self) -> Route:
         return "Classical" if self.fallback or self.spec.strategy == "ClassicalOnly" else "Quantum"
 
+    @property
+    def _clock_start(self) -> datetime:
+        """When the job's own time began: while it is suspended, none passes."""
+        return max(self.created, resumed_time(self.previous.conditions) or self.created)
+
     def _on_route(self) -> list[AttemptStatus]:
         return [attempt for attempt in self.attempts if attempt.route == self._route]
+
+    def _wait_for(self, missing: str, reason: Reason) -> None:
+        """Wait for what the job refers to: tools that apply many files apply them in any order."""
+        self.state, self.message = "Pending", missing
+        if not self._missed_deadline(None, reason):
+            return
+        self._fail(reason, missing)
 
     def _steer(self) -> None:
         on_route = self._on_route()
@@ -125,12 +98,14 @@ class _Pass:
             self._judge(last)
         elif last is not None and last.state == "Cancelling":
             return  # its end is the next fact
+        elif last is not None and last.state == "Cancelled" and last.reason is None:
+            self._begin()  # it was suspended, and goes on
         elif last is not None and last.state == "Cancelled":
-            # Only a deadline cancels what is not followed by a fallback.
-            self._give_up("LatencyExceeded", last.message)
+            # What was cancelled for another reason, and is not followed by a fallback, ends the route.
+            self._give_up("LatencyExceeded" if last.reason == "LatencyExceeded" else "BackendUnavailable", last.message)
         elif last is not None and last.reason == "InvalidProblem":
             self._fail("InvalidProblem", last.message)
-        elif self._missed_deadline(current):
+        elif self._missed_deadline(current) or (current is not None and self._faulted(current)):
             return
         elif current is not None:
             self._follow(current)
@@ -140,19 +115,43 @@ class _Pass:
             self._after_failure(last, on_route)
 
     def _follow(self, current: AttemptStatus) -> None:
+        facts = self.facts.attempts.get(current.number)
         if current.state == "Running":
             self.state = "Running"
             self.message = f"attempt {current.number} runs on {current.backend}"
-        elif self.state != "FallingBack":
-            self.message = f"attempt {current.number} waits for a place to run on {current.backend}"
+        elif facts is not None and facts.held is not None:
+            self.state, self.message = "Held", f"attempt {current.number} {facts.held}"
+        else:
+            if self.state == "Held":
+                self.state = "FallingBack" if self.fallback else "Pending"
+            if self.state != "FallingBack":
+                self.message = f"attempt {current.number} waits for a place to run on {current.backend}"
+            if facts is not None and facts.fault is not None:
+                self.message = f"attempt {current.number} cannot start yet: {facts.fault.message}"[:2048]
 
-    def _missed_deadline(self, current: AttemptStatus | None) -> bool:
+    def _faulted(self, current: AttemptStatus) -> bool:
+        """End an attempt that would hang for ever, and go on with the next way at once."""
+        facts = self.facts.attempts.get(current.number)
+        if facts is None or facts.fault is None:
+            return False
+        ends = facts.fault.time + facts.fault.patience
+        if self.now < ends:
+            self.wakes.append(ends)
+            return False
+        self.cancel_attempt(current, "BackendUnavailable", facts.fault.message)
+        if self._route == "Quantum":
+            self._begin()
+        return True
+
+    def _missed_deadline(self, current: AttemptStatus | None, reason: Reason = "LatencyExceeded") -> bool:
+        """Whether a deadline has passed; then the attempt is cancelled and, where nothing has to end first, the route
+        is left. `reason` other than LatencyExceeded: the caller says what follows."""
         started = any(attempt.start_time for attempt in self._on_route())
-        for deadline in deadlines(self.spec.limits, self.created, self.fallback, started, current):
+        for deadline in deadlines(self.spec.limits, self._clock_start, self.fallback, started, current):
             if self.now >= deadline.time:
                 if current is not None:
-                    self._cancel_attempt(current, "LatencyExceeded", deadline.message)
-                if current is None or self._falls_back_on("LatencyExceeded"):
+                    self.cancel_attempt(current, "LatencyExceeded", deadline.message)
+                if reason == "LatencyExceeded" and (current is None or self._falls_back_on(reason)):
                     self._give_up("LatencyExceeded", deadline.message)
                 return True
             self.wakes.append(deadline.time)
@@ -197,11 +196,18 @@ class _Pass:
             reference=facts.reference,
             top=list(facts.top[:16]),
         )
-        if self._all_ended():
+        if self.all_ended():
             self.state, self.reason, self.message = "Succeeded", None, verdict.message
 
     def _begin(self) -> None:
         """Start the next attempt on the current route, or find that none can be."""
+        open_already = next((a for a in self._on_route() if a.state in ("Pending", "Running")), None)
+        if open_already is not None:  # it was adopted
+            self._follow(open_already)
+            return
+        if len(self.attempts) >= MAX_ATTEMPTS_KEPT:
+            self._fail("SolverFailed", f"no answer after {len(self.attempts)} attempts")
+            return
         options = self._options()
         if self._route == "Classical":
             chosen: Option | None = CLASSICAL
@@ -225,7 +231,7 @@ class _Pass:
         reservation = self.facts.reservation
         if reservation is not None and not reservation.granted:
             excluded[reservation.backend] = Exclusion("BudgetExceeded", reservation.message)
-        return quantum_options(self.spec, self.policy, self.facts, self.now, self._spent(), excluded)
+        return quantum_options(self.spec, self.policy, self.facts, self.now, self.spent(), excluded)
 
     def _is_granted(self, option: Option) -> bool:
         reservation = self.facts.reservation
@@ -241,19 +247,8 @@ class _Pass:
         self.message = f"reserves {display(amount, currency)} for {option.backend}"
 
     def _start(self, option: Option) -> None:
-        number = len(self.attempts) + 1
-        reservation = self.facts.reservation
-        reserved = reservation.amount if reservation and self._is_granted(option) else None
-        attempt = AttemptStatus(
-            number=number,
-            route=option.route,
-            backend=option.backend,
-            state="Pending",
-            created_time=self.now,
-            reserved=reserved,
-        )
-        self.attempts.append(attempt)
-        self.actions.append(StartAttempt(number, option.route, option.backend))
+        attempt = self.add_attempt(option.route, option.backend)
+        self.actions.append(StartAttempt(attempt.number, option.route, option.backend))
         self._follow(attempt)
         self._missed_deadline(attempt)
 
@@ -279,86 +274,6 @@ class _Pass:
 
     def _end_job(self, state: State, reason: Reason, message: str) -> None:
         """End the job, once the attempts that are still open have ended: their money is settled first."""
-        for attempt in self.attempts:
-            if attempt.state in ("Pending", "Running"):
-                self._cancel_attempt(attempt, reason, message)
-        if self._all_ended():
+        self.cancel_attempts(reason, message)
+        if self.all_ended():
             self.state, self.reason, self.message = state, reason, message
-
-    def _cancel_attempt(self, attempt: AttemptStatus, reason: Reason, message: str) -> None:
-        """Mark the attempt; the next pass, which follows at once, cancels it. Were it the other way round, a crash in
-        between would leave a killed solver, and nothing to tell it from one that crashed by itself."""
-        self.attempts[attempt.number - 1] = attempt.model_copy(
-            update={"state": "Cancelling", "reason": reason, "message": message[:2048]}
-        )
-        self.wakes.append(self.now)
-
-    def _all_ended(self) -> bool:
-        return all(attempt.state not in _OPEN for attempt in self.attempts)
-
-    def _release_unused_reservation(self) -> None:
-        """Money that was granted for an attempt that will not be: another way was chosen, or the job ended."""
-        reservation = self.facts.reservation
-        if reservation is None or not reservation.granted:
-            return
-        if not any(a.number == reservation.attempt and a.reserved is not None for a in self.attempts):
-            self.actions.append(Settle(reservation.attempt, ZERO))
-
-    # What is written
-
-    def _status(self) -> HybridJobStatus:
-        current = self.attempts[-1] if self.attempts else None
-        ended = self.state in TERMINAL
-        return HybridJobStatus(
-            conditions=conditions_of(
-                self.previous.conditions,
-                state=self.state,
-                reason=self.reason,
-                message=self.message,
-                policy=self.policy.metadata.name,
-                admitted=bool(self.attempts),
-                fallback=self.fallback,
-                generation=self.job.metadata.generation,
-                now=self.now,
-            ),
-            observed_generation=self.job.metadata.generation,
-            state=self.state,
-            reason=self.reason,
-            message=self.message[:2048],
-            policy=self.policy.metadata.name,
-            route=current.route if current else None,
-            backend=current.backend if current else None,
-            attempts=self.attempts,
-            cost=self._cost(),
-            latency=self._latency(ended),
-            result=self.result if self.state == "Succeeded" else None,
-            fallback=self.fallback,
-            decision=self.decision,
-        )
-
-    def _cost(self) -> CostStatus:
-        before = self.previous.cost
-        estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
-        if self.chosen is not None:
-            estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
-        return CostStatus(
-            currency=currency,
-            estimated=estimated,
-            reserved=sum((a.reserved for a in self.attempts if a.reserved and a.state in _OPEN), ZERO),
-            actual=self._spent(),
-        )
-
-    def _spent(self) -> Decimal:
-        return sum((attempt.cost for attempt in self.attempts if attempt.cost), ZERO)
-
-    def _latency(self, ended: bool) -> LatencyStatus:
-        starts = [attempt.start_time for attempt in self.attempts if attempt.start_time]
-        return LatencyStatus(
-            queue_seconds=_seconds(self.created, min(starts)) if starts else None,
-            run_seconds=round(sum(a.run_seconds or 0.0 for a in self.attempts), 3) if starts else None,
-            total_seconds=_seconds(self.created, self.now) if ended else None,
-        )
-
-
-def _seconds(start: datetime, end: datetime) -> float:
-    return max(0.0, round((end - start).total_seconds(), 3))

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
-from hybridjob.api.status import Sample
+from hybridjob.api.status import Route, Sample
 from hybridjob.contract.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that keeps a solver from running, and that nothing but this engine will ever end."""
+
+    time: datetime
+    """When it was first seen."""
+    message: str
+    patience: timedelta = timedelta(0)
+    """How long it may last: it may pass by itself."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,12 @@ class AttemptFacts:
     reference: str | None = None
     """Where the payload is."""
     top: tuple[Sample, ...] = ()
+    route: Route | None = None
+    backend: str | None = None
+    """What it was started as, where the world remembers that."""
+    held: str | None = None
+    """Who keeps it from starting, and why: a queue."""
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -53,3 +70,7 @@ class Facts:
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None
     """Qubits that the problem needs at least, where they can be told before it is encoded."""
+    problem_missing: str | None = None
+    """What the job refers to and is not there (yet)."""
+    policy_missing: str | None = None
+    """Why no policy holds for the job; None where one does."""

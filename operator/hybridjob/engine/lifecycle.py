@@ -6,9 +6,10 @@ from typing import get_args
 from hybridjob.api.status import State
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    "Pending": frozenset({"Running", "FallingBack", "Succeeded", "Failed", "Cancelled"}),
-    "Running": frozenset({"FallingBack", "Succeeded", "Failed", "Cancelled"}),
-    "FallingBack": frozenset({"Running", "Succeeded", "Failed", "Cancelled"}),
+    "Pending": frozenset({"Held", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"}),
+    "Held": frozenset({"Pending", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"}),
+    "Running": frozenset({"Held", "FallingBack", "Succeeded", "Failed", "Cancelled"}),
+    "FallingBack": frozenset({"Held", "Running", "Succeeded", "Failed", "Cancelled"}),
     "Succeeded": frozenset(),
     "Failed": frozenset(),
     "Cancelled": frozenset(),
@@ -16,6 +17,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 MEANINGS: Mapping[State, str] = {
     "Pending": "accepted; its first solver has not started",
+    "Held": "suspended by its user, or its solver waits in a queue; the message says for what",
     "Running": "a solver runs, or the next attempt is about to",
     "FallingBack": "the quantum route was given up; the classical solver has not started",
     "Succeeded": "an accepted answer is in the status",

@@ -4,7 +4,6 @@ from datetime import datetime
 from decimal import Decimal
 from signal import Signals
 
-from hybridjob.api.policy import RateCard
 from hybridjob.api.status import AttemptStatus, Reason
 from hybridjob.contract.exit_codes import Disposition, ExitCode, disposition
 from hybridjob.contract.verdict import Usage
@@ -12,13 +11,13 @@ from hybridjob.engine.facts import AttemptFacts
 from hybridjob.engine.pricing import ZERO, charge
 
 
-def end_attempt(attempt: AttemptStatus, facts: AttemptFacts, card: RateCard | None) -> AttemptStatus:
-    """The attempt as it stands after its end. `card` is None when the policy no longer has its backend."""
+def end_attempt(attempt: AttemptStatus, facts: AttemptFacts) -> AttemptStatus:
+    """The attempt as it stands after its end."""
     changes: dict[str, object] = {
         "start_time": facts.start_time,
         "end_time": facts.end_time,
         "exit_code": facts.exit_code,
-        "cost": _cost(attempt, facts, card),
+        "cost": _cost(attempt, facts),
         "queue_seconds": _seconds(attempt.created_time, facts.start_time or facts.end_time),
         "run_seconds": _seconds(facts.start_time, facts.end_time),
     }
@@ -62,6 +61,8 @@ def _message(facts: AttemptFacts) -> str:
         text = f"the solver was ended by {_signal_name(-facts.exit_code)}"
     elif facts.exit_code == ExitCode.SOLVED:
         text = f"the solver ended without a usable verdict: {facts.verdict_error or 'there is none'}"
+    elif facts.exit_code is None:
+        text = "the solver ended, and nobody knows how"
     else:
         text = f"the solver ended with exit code {facts.exit_code} and no verdict"
     return (f"{text} ({facts.detail})" if facts.detail else text)[:2048]
@@ -74,13 +75,14 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _cost(attempt: AttemptStatus, facts: AttemptFacts, card: RateCard | None) -> Decimal | None:
+def _cost(attempt: AttemptStatus, facts: AttemptFacts) -> Decimal | None:
     """What to charge. Without a verdict nobody knows what the provider did, so all that was reserved is charged, unless
     the price is by the second, which the runtime measured, or the solver never began."""
     if attempt.reserved is None:
         return None
     if facts.start_time is None:
         return ZERO
+    card = attempt.rate_card
     if card is None:
         return attempt.reserved
     if facts.verdict is not None:

@@ -1,26 +1,33 @@
 """Which policy holds for a job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
+from hybridjob.api.policy import BackendSpec, LabelSelector, LabelSelectorRequirement, QuantumBackendPolicy
 
 
 class NoPolicyError(Exception):
     """No single policy holds for the job; the message says what must be done."""
 
 
-def select_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> QuantumBackendPolicy | None:
+def select_policy(
+    job: HybridJob, policies: Sequence[QuantumBackendPolicy], namespace_labels: Mapping[str, str] | None = None
+) -> QuantumBackendPolicy | None:
     """The policy that the job names; or the only one; or the one marked default; None when none of these exists.
 
-    Raises NoPolicyError when the job names one that does not exist, or several are marked default.
+    Only policies that select the job's namespace count; without `namespace_labels`, all do. Raises NoPolicyError when
+    the job names one that does not count, or several are marked default.
     """
+    if namespace_labels is not None:
+        policies = [policy for policy in policies if selects(policy.spec.namespace_selector, namespace_labels)]
     known = ", ".join(sorted(policy.metadata.name for policy in policies)) or "none"
     named = job.spec.policy_name
     if named is not None:
         matches = [policy for policy in policies if policy.metadata.name == named]
         if not matches:
-            raise NoPolicyError(f"spec.policyName is {named}: it must name a policy that exists ({known})")
+            raise NoPolicyError(
+                f"spec.policyName is {named}: it must name a policy that exists and selects this namespace ({known})"
+            )
         return matches[0]
     if len(policies) == 1:
         return policies[0]
@@ -28,6 +35,25 @@ def select_policy(job: HybridJob, policies: Sequence[QuantumBackendPolicy]) -> Q
     if len(defaults) > 1:
         raise NoPolicyError(f"{len(defaults)} of the policies ({known}) are marked default: at most one may be")
     return defaults[0] if defaults else None
+
+
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """Whether the selector selects an object with these labels, as metav1.LabelSelector does."""
+    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
+        _holds(requirement, labels) for requirement in selector.match_expressions
+    )
+
+
+def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    match requirement.operator:
+        case "In":
+            return labels.get(requirement.key) in requirement.values
+        case "NotIn":  # also where the label is absent
+            return labels.get(requirement.key) not in requirement.values
+        case "Exists":
+            return requirement.key in labels
+        case "DoesNotExist":
+            return requirement.key not in labels
 
 
 def find_backend(policy: QuantumBackendPolicy, name: str) -> BackendSpec | None:

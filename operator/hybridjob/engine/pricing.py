@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from hybridjob.api.common import format_timestamp
 from hybridjob.api.hybridjob import HybridJobSpec
-from hybridjob.api.policy import RateCard
+from hybridjob.api.rates import RateCard
 from hybridjob.contract.problems import ExpectationParameters
 from hybridjob.contract.verdict import Usage
 

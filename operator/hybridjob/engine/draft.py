@@ -1,0 +1,194 @@
+"""The draft of a job's new status: one pass brings it up to the facts, changes it, and writes it down."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import (
+    CLASSICAL_BACKEND,
+    MAX_ATTEMPTS_KEPT,
+    AttemptStatus,
+    CostStatus,
+    HybridJobStatus,
+    LatencyStatus,
+    Reason,
+    Route,
+)
+from hybridjob.engine.actions import Action, CancelAttempt, Settle, StartAttempt
+from hybridjob.engine.conditions import conditions_of
+from hybridjob.engine.facts import AttemptFacts, Facts
+from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.outcomes import end_attempt
+from hybridjob.engine.policies import find_backend
+from hybridjob.engine.pricing import ZERO
+from hybridjob.engine.routing import Option
+
+OPEN = ("Pending", "Running", "Cancelling")
+
+
+class Draft:
+    """What a pass starts from, and what it has decided so far."""
+
+    def __init__(
+        self, job: HybridJob, status: HybridJobStatus, policy: QuantumBackendPolicy, facts: Facts, now: datetime
+    ) -> None:
+        self.job, self.spec, self.policy, self.facts, self.now = job, job.spec, policy, facts, now
+        self.created = job.metadata.creation_timestamp or now
+        self.previous = status
+        self.state, self.reason, self.message = status.state, status.reason, status.message
+        self.attempts = list(status.attempts)
+        self.fallback, self.decision, self.result = status.fallback, status.decision, status.result
+        self.chosen: Option | None = None
+        self.actions: list[Action] = []
+        self.wakes: list[datetime] = []
+
+    # What happened
+
+    def observe(self) -> None:
+        """Bring the attempts up to the facts; settle those that ended."""
+        self._adopt()
+        for index, attempt in enumerate(self.attempts):
+            if attempt.state in OPEN:
+                self._observe_attempt(index, attempt, self.facts.attempts.get(attempt.number))
+
+    def _adopt(self) -> None:
+        """Take up attempts that exist and are not in the status: the write that should have followed their start was
+        lost. They are never started again, and never as something else."""
+        while (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:
+            if facts.route is None or facts.backend is None or len(self.attempts) == MAX_ATTEMPTS_KEPT:
+                return
+            self.add_attempt(facts.route, facts.backend)
+
+    def add_attempt(self, route: Route, backend: str) -> AttemptStatus:
+        """Append a new attempt, with the prices that hold now and the money that is set aside for it."""
+        number = len(self.attempts) + 1
+        reservation = self.facts.reservation
+        reserved = None
+        if reservation is not None and reservation.granted and reservation.attempt == number:
+            reserved = reservation.amount if reservation.backend == backend else None
+        spec = find_backend(self.policy, backend) if backend != CLASSICAL_BACKEND else None
+        attempt = AttemptStatus(
+            number=number,
+            route=route,
+            backend=backend,
+            state="Pending",
+            created_time=self.now,
+            rate_card=spec.rate_card if spec is not None and spec.rate_card.currency is not None else None,
+            reserved=reserved,
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def _observe_attempt(self, index: int, attempt: AttemptStatus, facts: AttemptFacts | None) -> None:
+        if facts is None and attempt.state == "Cancelling":
+            self._end(index, attempt.model_copy(update={"state": "Cancelled", "end_time": self.now}))
+        elif facts is None:
+            # It should exist and does not: the process that was to start it, or ran it, is gone.
+            self.actions.append(StartAttempt(attempt.number, attempt.route, attempt.backend))
+            self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
+        elif facts.end_time is not None:
+            self._end(index, end_attempt(attempt, facts))
+        elif attempt.state == "Cancelling":
+            self.actions.append(CancelAttempt(attempt.number))
+        elif facts.start_time is not None and attempt.start_time is None:
+            self.attempts[index] = attempt.model_copy(update={"state": "Running", "start_time": facts.start_time})
+        elif facts.start_time is None and facts.held is not None:
+            # A queue took its place away again: it starts anew, and this is no failure.
+            self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
+
+    def _end(self, index: int, ended: AttemptStatus) -> None:
+        if ended.reserved is not None:
+            if ended.cost is None:
+                ended = ended.model_copy(update={"cost": ended.reserved if ended.start_time else ZERO})
+            self.actions.append(Settle(ended.number, ended.cost or ZERO))
+        self.attempts[index] = ended
+
+    # What changes
+
+    def cancel_attempt(self, attempt: AttemptStatus, reason: Reason | None, message: str) -> None:
+        """Mark the attempt; the next pass, which follows at once, cancels it. Were it the other way round, a crash in
+        between would leave a killed solver, and nothing to tell it from one that crashed by itself."""
+        self.attempts[attempt.number - 1] = attempt.model_copy(
+            update={"state": "Cancelling", "reason": reason, "message": message[:2048]}
+        )
+        self.wakes.append(self.now)
+
+    def cancel_attempts(self, reason: Reason | None, message: str) -> None:
+        for attempt in self.attempts:
+            if attempt.state in ("Pending", "Running"):
+                self.cancel_attempt(attempt, reason, message)
+
+    def all_ended(self) -> bool:
+        return all(attempt.state not in OPEN for attempt in self.attempts)
+
+    def release_unused_reservation(self) -> None:
+        """Money that was granted for an attempt that will not be: another way was chosen, or the job ended."""
+        reservation = self.facts.reservation
+        if reservation is None or not reservation.granted:
+            return
+        if not any(a.number == reservation.attempt and a.reserved is not None for a in self.attempts):
+            self.actions.append(Settle(reservation.attempt, ZERO))
+
+    # What is written
+
+    def status(self) -> HybridJobStatus:
+        current = self.attempts[-1] if self.attempts else None
+        ended = self.state in TERMINAL
+        starts = [attempt.start_time for attempt in self.attempts if attempt.start_time]
+        return HybridJobStatus(
+            conditions=conditions_of(
+                self.previous.conditions,
+                state=self.state,
+                reason=self.reason,
+                message=self.message,
+                policy=self.policy.metadata.name,
+                policy_missing=self.facts.policy_missing,
+                admitted=bool(self.attempts),
+                suspended=self.spec.suspend and not ended,
+                fallback=self.fallback,
+                generation=self.job.metadata.generation,
+                now=self.now,
+            ),
+            observed_generation=self.job.metadata.generation,
+            state=self.state,
+            reason=self.reason,
+            message=self.message[:2048],
+            start_time=self.previous.start_time or min(starts, default=None),
+            completion_time=self.now if ended else None,
+            policy=self.policy.metadata.name if self.facts.policy_missing is None else self.previous.policy,
+            route=current.route if current else None,
+            backend=current.backend if current else None,
+            attempts=self.attempts,
+            cost=self._cost(),
+            latency=self._latency(ended, starts),
+            result=self.result if self.state == "Succeeded" else None,
+            fallback=self.fallback,
+            decision=self.decision,
+        )
+
+    def spent(self) -> Decimal:
+        return sum((attempt.cost for attempt in self.attempts if attempt.cost), ZERO)
+
+    def _cost(self) -> CostStatus:
+        before = self.previous.cost
+        estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
+        if self.chosen is not None:
+            estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
+        return CostStatus(
+            currency=currency,
+            estimated=estimated,
+            reserved=sum((a.reserved for a in self.attempts if a.reserved and a.state in OPEN), ZERO),
+            actual=self.spent(),
+        )
+
+    def _latency(self, ended: bool, starts: list[datetime]) -> LatencyStatus:
+        return LatencyStatus(
+            queue_seconds=_seconds(self.created, min(starts)) if starts else None,
+            run_seconds=round(sum(a.run_seconds or 0.0 for a in self.attempts), 3) if starts else None,
+            total_seconds=_seconds(self.created, self.now) if ended else None,
+        )
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return max(0.0, round((end - start).total_seconds(), 3))
