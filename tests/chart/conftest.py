@@ -1,0 +1,68 @@
+"""Renders the chart with the real helm."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.cluster_harness.build import HELM, BuildError, binaries
+
+from support.command_line import REPOSITORY
+
+CHART = REPOSITORY / "charts" / "hybridjob"
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+
+class Helm:
+    """The helm program, and what it makes of the chart."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self._program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def template(self, *arguments: object, **values: Any) -> subprocess.CompletedProcess[str]:
+        """`helm template` of release `hybridjob` in namespace `system`; `a__b=1` sets the value a.b."""
+        options = [
+            option
+            for path, value in values.items()
+            for option in ("--set-json", f"{path.replace('__', '.')}={json.dumps(value)}")
+        ]
+        return self("template", "hybridjob", CHART, "--namespace", "system", *options, *arguments)
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    try:
+        return Helm(binaries(HELM) / "helm")
+    except BuildError as error:
+        pytest.fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def render(helm: Helm) -> Render:
+    def render(*arguments: object, **values: Any) -> list[Manifest]:
+        done = helm.template(*arguments, **values)
+        assert done.returncode == 0, done.stderr
+        return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def everything(render: Render) -> list[Manifest]:
+    """The chart with all that can be switched on."""
+    return render(
+        serviceMonitor__enabled=True,
+        prometheusRule__enabled=True,
+        priorityClasses__create=True,
+        flowControl__enabled=True,
+    )
