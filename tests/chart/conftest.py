@@ -1,5 +1,6 @@
 """Renders the chart with the real helm."""
 
+import copy
 import json
 import subprocess
 from collections.abc import Callable
@@ -49,10 +50,17 @@ def helm() -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
+    """The manifests of some options and values; each call returns objects of its own."""
+    rendered: dict[str, list[Manifest]] = {}
+
     def render(*arguments: object, **values: Any) -> list[Manifest]:
-        done = helm.template(*arguments, **values)
-        assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        key = json.dumps([arguments, values])
+        if key not in rendered:
+            done = helm.template(*arguments, **values)
+            assert done.returncode == 0, done.stderr
+            documents = yaml.load_all(done.stdout, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            rendered[key] = [document for document in documents if document]
+        return copy.deepcopy(rendered[key])
 
     return render
 

@@ -524,14 +524,36 @@ def test_the_jobs_of_helm_test_take_the_route_that_they_test(
     assert (fallback["reason"] if fallback else None) == (None if route == "Quantum" else "BackendUnavailable")
 
 
-# Notes
+# Names and labels
 
 
 def test_names_follow_the_release(helm: Helm) -> None:
     """Two words only where the release's name does not say it already."""
-    done = helm("template", "prod", CHART, "--set", "fullnameOverride=", "--show-only", "templates/service.yaml")
+    done = helm("template", "prod", CHART, "--show-only", "templates/service.yaml")
     assert yaml.safe_load(done.stdout)["metadata"]["name"] == "prod-hybridjob"
     long = helm("template", "a" * 53, CHART, "--show-only", "templates/user-roles.yaml")
     assert long.returncode == 0
     for role in yaml.safe_load_all(long.stdout):
         assert len(role["metadata"]["name"]) <= 63
+
+
+def test_labels_of_the_user_are_added_and_replace_none_of_the_charts(render: Render) -> None:
+    labels = {"team": "quantum", "app.kubernetes.io/name": "other"}
+    manifests = render(
+        podLabels=labels,
+        serviceMonitor={"enabled": True, "labels": labels},
+        prometheusRule={"enabled": True, "labels": labels},
+    )
+    for metadata in (
+        named(manifests, "Deployment", "hybridjob")["spec"]["template"]["metadata"],
+        named(manifests, "ServiceMonitor", "hybridjob")["metadata"],
+        named(manifests, "PrometheusRule", "hybridjob")["metadata"],
+    ):
+        assert metadata["labels"]["team"] == "quantum"
+        assert metadata["labels"]["app.kubernetes.io/name"] == "hybridjob"
+
+
+def test_an_old_kubernetes_is_refused(helm: Helm) -> None:
+    done = helm.template("--kube-version", "1.29.9")
+    assert "chart requires kubeVersion" in done.stderr
+    assert helm.template("--kube-version", "v1.30.1-gke.100").returncode == 0
