@@ -3,31 +3,27 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster_harness.native import NativeCluster, why_impossible
 
-from support.cluster import Cluster
+from support.cluster import Cluster, selected
 from support.command_line import REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster with the CRDs; stopped afterwards, unless it ran before."""
-    impossible = why_impossible()
-    if impossible is not None:
-        pytest.fail(impossible)
-    native = NativeCluster()
-    ran_before = native.is_ready()
-    native.up()
+    harness = selected()
+    ran_before = harness.is_ready()
+    harness.up()
     try:
-        ready = Cluster(native)
-        applied = ready.kubectl("apply", "--server-side", "-f", REPOSITORY / "crds")
+        ready = Cluster(harness)
+        applied = ready.kubectl("apply", "--server-side", "--force-conflicts", "-f", REPOSITORY / "crds")
         assert applied.returncode == 0, applied.stderr
         established = ready.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         assert established.returncode == 0, established.stderr
         yield ready
     finally:
         if not ran_before:
-            native.down()
+            harness.down()
 
 
 @pytest.fixture

@@ -6,47 +6,52 @@ import subprocess
 import sys
 
 from tests.cluster_harness import images
-from tests.cluster_harness.build import BuildError
-from tests.cluster_harness.native import NativeCluster, why_impossible
+from tests.cluster_harness.build import KUBERNETES
+from tests.cluster_harness.commands import HarnessError
+from tests.cluster_harness.selection import select
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster_harness", description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--kubernetes", choices=KUBERNETES, help="the native cluster's version; each is a cluster of its own"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start the cluster and wait until its node is Ready")
-    commands.add_parser("down", help="stop it and leave no trace but the caches")
-    commands.add_parser("status", help="say whether it runs")
-    inside = commands.add_parser("exec", help="run a command in its network, with kubectl, helm and KUBECONFIG set")
+    commands.add_parser("up", parents=[common], help="start the cluster and wait until its node is Ready")
+    commands.add_parser("down", parents=[common], help="stop it and leave no trace but the caches")
+    commands.add_parser("status", parents=[common], help="say whether it runs")
+    inside = commands.add_parser(
+        "exec", parents=[common], help="run a command in its network, with kubectl, helm and KUBECONFIG set"
+    )
     inside.add_argument("arguments", nargs=argparse.REMAINDER)
-    load = commands.add_parser("load", help="build an image and put it on the node")
+    load = commands.add_parser("load", parents=[common], help="build an image and put it on the node")
     load.add_argument("images", nargs="*", choices=[*images.IMAGES, []], metavar="IMAGE", help="default: all")
     options = parser.parse_args()
-
-    impossible = why_impossible()
-    if impossible is not None:
-        print(impossible, file=sys.stderr)
-        return 2
-    cluster = NativeCluster()
     try:
-        match options.command:
-            case "up":
-                cluster.up()
-                print(f"KUBECONFIG={cluster.kubeconfig} (inside network namespace {cluster.name})")
-            case "down":
-                cluster.down()
-            case "status":
-                ready = cluster.is_ready()
-                print("ready" if ready else "not running")
-                return 0 if ready else 1
-            case "exec":
-                return subprocess.call(cluster.inside(*options.arguments), env=cluster.environment())
-            case "load":
-                for name in options.images or images.IMAGES:
-                    cluster.load(images.build(name))
-                    print(images.image_name(name))
-    except BuildError as error:
+        return _run(options)
+    except HarnessError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    cluster = select(options.kubernetes)
+    match options.command:
+        case "up":
+            cluster.up()
+            print(f"ready: KUBECONFIG={cluster.kubeconfig}; to reach it: {' '.join(cluster.inside('…'))}")
+        case "down":
+            cluster.down()
+        case "status":
+            ready = cluster.is_ready()
+            print("ready" if ready else "not running")
+            return 0 if ready else 1
+        case "exec":
+            return subprocess.call(cluster.inside(*options.arguments), env=cluster.environment())
+        case "load":
+            for name in options.images or images.IMAGES:
+                print(cluster.load(name))
     return 0
 
 

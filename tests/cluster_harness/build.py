@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster_harness.commands import HarnessError
+
 TOOLS = Path(__file__).with_name("tools")
-
-
-class BuildError(Exception):
-    """A program cannot be built here; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Tool:
     def version(self) -> str:
         found = re.search(rf"{re.escape(self.module)} (v\S+)", (self.folder / "go.mod").read_text())
         if found is None:
-            raise BuildError(f"{self.folder / 'go.mod'} must require {self.module}")
+            raise HarnessError(f"{self.folder / 'go.mod'} must require {self.module}")
         return found[1]
 
     @property
@@ -67,7 +65,8 @@ class Tool:
 ETCD = Tool("etcd", "go.etcd.io/etcd/server/v3")
 HELM = Tool("helm", "helm.sh/helm/v4")
 KWOK = Tool("kwok", "sigs.k8s.io/kwok")
-KUBERNETES = Tool("kubernetes", "k8s.io/kubernetes")
+KUBERNETES = {"1.37": Tool("kubernetes", "k8s.io/kubernetes"), "1.35": Tool("kubernetes-1.35", "k8s.io/kubernetes")}
+DEFAULT_KUBERNETES = "1.37"
 
 
 def cache_directory() -> Path:
@@ -76,10 +75,10 @@ def cache_directory() -> Path:
 
 
 def binaries(tool: Tool) -> Path:
-    """The folder with the tool's binaries, built now if this machine has not built them yet. Raises BuildError."""
+    """The folder with the tool's binaries, built now if this machine has not built them yet. Raises HarnessError."""
     go = shutil.which("go")
     if go is None:
-        raise BuildError("go is not on the path: install Go 1.26 or later")
+        raise HarnessError("go is not on the path: install Go 1.26 or later")
     folder = cache_directory() / "bin" / f"{tool.name}-{_key(tool, go)}"
     if folder.is_dir():
         return folder
@@ -102,7 +101,7 @@ def _build(go: str, tool: Tool, package: str, folder: Path) -> None:
         command, cwd=tool.folder, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise BuildError(f"{package} could not be built:\n{done.stderr[-2000:]}")
+        raise HarnessError(f"{package} could not be built:\n{done.stderr[-2000:]}")
 
 
 def _key(tool: Tool, go: str) -> str:
@@ -120,5 +119,5 @@ def _inputs(tool: Tool, go: str) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    for wanted in (ETCD, KUBERNETES, HELM, KWOK):
+    for wanted in (ETCD, *KUBERNETES.values(), HELM, KWOK):
         print(binaries(wanted))

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster_harness.build import BuildError, cache_directory
+from tests.cluster_harness.build import cache_directory
+from tests.cluster_harness.commands import HarnessError, run
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,7 +59,7 @@ def build(name: str) -> Path:
     archive.parent.mkdir(parents=True, exist_ok=True)
     print(f"building the {name} image", file=sys.stderr, flush=True)
     # chroot isolation and the host's network: nested containers are not to be had everywhere.
-    _run(
+    run(
         "buildah",
         "bud",
         "--isolation=chroot",
@@ -72,7 +73,7 @@ def build(name: str) -> Path:
     )
     partial = archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    _run("buildah", "push", "--quiet", image_name(name), f"docker-archive:{partial}:{image_name(name)}")
+    run("buildah", "push", "--quiet", image_name(name), f"docker-archive:{partial}:{image_name(name)}")
     for old in archive.parent.glob(f"{name}-*.tar"):
         old.unlink()
     partial.rename(archive)
@@ -94,26 +95,26 @@ def _ensure_base() -> None:
     root = cache_directory() / "base"
     shutil.rmtree(root, ignore_errors=True)
     print("making the base image with debootstrap (once; minutes)", file=sys.stderr, flush=True)
-    _run("debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", "bookworm", root, _debian_mirror())
+    run("debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", "bookworm", root, _debian_mirror())
     for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(root / waste, ignore_errors=True)
-    container = _run("buildah", "from", "scratch").strip()
+    container = run("buildah", "from", "scratch").strip()
     try:
-        _run("buildah", "copy", "--quiet", container, root, "/")
-        _run("buildah", "commit", "--quiet", container, BASE_IMAGE)
+        run("buildah", "copy", "--quiet", container, root, "/")
+        run("buildah", "commit", "--quiet", container, BASE_IMAGE)
     finally:
-        _run("buildah", "rm", container)
+        run("buildah", "rm", container)
         shutil.rmtree(root, ignore_errors=True)
 
 
 def _debian_mirror() -> str:
     """The archive that this machine's apt uses for bookworm."""
-    done = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)")
+    done = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)")
     for line in done.splitlines():
         uri, _, release = line.partition(" ")
         if release == "bookworm":
             return uri
-    raise BuildError("apt's sources name no archive of Debian bookworm: the base image is made from one")
+    raise HarnessError("apt's sources name no archive of Debian bookworm: the base image is made from one")
 
 
 def _key(name: str) -> str:
@@ -126,10 +127,3 @@ def _key(name: str) -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(str(file.relative_to(REPOSITORY)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _run(*command: object) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"{' '.join(map(str, command[:3]))} … failed: {done.stderr.strip()[-1500:]}")
-    return done.stdout

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
@@ -24,6 +24,7 @@ class Record:
     name: str
     pid: int
     start: int
+    command: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -33,8 +34,8 @@ class Record:
 class Processes:
     """The processes of one cluster, written to a file as they start, so that a later command can stop them."""
 
-    def __init__(self, file: Path, logs: Path, namespace: str) -> None:
-        self._file, self._logs, self._namespace = file, logs, namespace
+    def __init__(self, file: Path, logs: Path, network: Path) -> None:
+        self._file, self._logs, self._network = file, logs, network
 
     def records(self) -> list[Record]:
         """In the order in which they were started."""
@@ -42,22 +43,28 @@ class Processes:
             return []
         return [Record(**json.loads(line)) for line in self._file.read_text().splitlines()]
 
-    def start(self, name: str, command: Sequence[object], environment: dict[str, str] | None = None) -> None:
+    def start(self, name: str, command: Sequence[object]) -> None:
         """Start a process that outlives this one."""
-        # nsenter, not `ip netns exec`: that remounts /sys, hides the cgroups, and kubelet dies of it.
-        inside = ["nsenter", f"--net=/run/netns/{self._namespace}", "--", *map(str, command)]
+        words = [*map(str, command)]
         with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                inside,
+                ["nsenter", f"--net={self._network}", "--", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **(environment or {})},
             )
-        record = {"name": name, "pid": process.pid, "start": process_start(process.pid) or 0}
+        record = {"name": name, "pid": process.pid, "start": process_start(process.pid) or 0, "command": words}
         with self._file.open("a") as file:
             file.write(json.dumps(record) + "\n")
+
+    def restart(self, name: str) -> None:
+        """Stop a process and start it again, with the same command line."""
+        others = [record for record in self.records() if record.name != name]
+        (old,) = (record for record in self.records() if record.name == name)
+        _stop(old)
+        self._file.write_text("".join(json.dumps(asdict(record)) + "\n" for record in others))
+        self.start(name, old.command)
 
     def dead(self) -> list[str]:
         """The names of those that have ended by themselves."""

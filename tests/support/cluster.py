@@ -1,27 +1,42 @@
-"""kubectl on the test cluster, for the cluster tier."""
+"""The test cluster, as the cluster tier uses it."""
 
 import json
+import os
 import subprocess
 from typing import Any
 
+import pytest
 import yaml
-from tests.cluster_harness import images
+from tests.cluster_harness import cluster
+from tests.cluster_harness.commands import HarnessError
 from tests.cluster_harness.native import NativeCluster
+from tests.cluster_harness.selection import select
+
+
+def selected() -> cluster.Cluster:
+    """The cluster to test on. Where none can run the test is skipped, but fails in CI, which must not pass for that."""
+    try:
+        return select()
+    except HarnessError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the cluster tier does not run: {error}")
 
 
 class Cluster:
-    """kubectl on the test cluster."""
+    """kubectl on the test cluster, and the project's images."""
 
-    def __init__(self, native: NativeCluster) -> None:
-        self._native = native
+    def __init__(self, harness: cluster.Cluster) -> None:
+        self._harness = harness
 
     def kubectl(self, *arguments: object, manifest: object = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl; `manifest` (text, or an object) is its standard input."""
         text = manifest if isinstance(manifest, str) or manifest is None else yaml.safe_dump(manifest)
+        return self._harness.kubectl(*arguments, text=text)
+
+    def run(self, *command: object) -> subprocess.CompletedProcess[str]:
+        """Run a command in the cluster's network, with kubectl, helm and KUBECONFIG set."""
         return subprocess.run(
-            self._native.inside("kubectl", *arguments),
-            input=text,
-            env=self._native.environment(),
+            self._harness.inside(*command),
+            env=self._harness.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -29,10 +44,15 @@ class Cluster:
 
     def load(self, image: str) -> str:
         """Build an image if it is not built, put it on the node, and return its name."""
-        self._native.load(images.build(image))
-        return images.image_name(image)
+        return self._harness.load(image)
 
     def get(self, *arguments: object) -> Any:
         done = self.kubectl("get", *arguments, "-o", "json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def restart_api_server(self) -> None:
+        """Stop the API server, start it again and wait until it answers. Skips where it is not ours to stop."""
+        if not isinstance(self._harness, NativeCluster):
+            pytest.skip("only the native cluster's API server can be restarted")
+        self._harness.restart_api_server()
