@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster_harness.build import HELM, BuildError, binaries
+from tests.cluster_harness.build import HELM, binaries
 
 from support.command_line import REPOSITORY
 
@@ -42,10 +42,7 @@ class Helm:
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    try:
-        return Helm(binaries(HELM) / "helm")
-    except BuildError as error:
-        pytest.fail(str(error))
+    return Helm(binaries(HELM) / "helm")
 
 
 @pytest.fixture(scope="session")
