@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from hybridjob.engine.ledger_document import load
 from support.command_line import CommandLine, hybridjob, policy, ring, write_manifests
 
 PRICED = {
@@ -146,6 +147,8 @@ def check_ended_once(command: CommandLine, *, submitted: bool = False) -> None:
         "SELECT COUNT(*) FROM transitions WHERE state IN ('Succeeded', 'Failed', 'Cancelled') GROUP BY job_uid",
     )
     assert all(row == (1,) for row in terminal)
-    charges = query(command.state, "SELECT job_uid, attempt, charged_micros FROM ledger")
-    assert len({uid for uid, _, _ in charges}) == len(charges) == (JOBS if listed else 0)
-    assert all(charged == COST for _, _, charged in charges)
+    documents = query(command.state, "SELECT document FROM ledgers")
+    books = [load(document).book for (document,) in documents]
+    assert not any(book.entries for book in books), "money is still reserved"
+    charged = sum(total.committed for book in books for total in book.totals().values())
+    assert charged == (JOBS * COST if listed else 0)

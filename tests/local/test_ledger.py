@@ -9,55 +9,52 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridjob.engine.actions import Reserve
+from hybridjob.engine.accounts import LIFETIME, Series, from_micros
 from hybridjob.local.database import Immediate, StateError
-from hybridjob.local.ledger import Ledger
+from hybridjob.local.ledger import SCHEMA, Ledger
 from hybridjob.local.store import Store
-from support.build import START
-
-
-def reserve(amount: str, limit: str = "10", attempt: int = 1) -> Reserve:
-    return Reserve(attempt, "aer", Decimal(amount), "USD", (("all", Decimal(limit)),))
+from support.build import START, job_of, reserve
 
 
 def memory_ledger() -> Ledger:
-    from hybridjob.local.ledger import SCHEMA
-
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(SCHEMA)
-    return Ledger(connection)
+    return Ledger(connection, lambda: START)
+
+
+def used(ledger: Ledger, policy: str = "policy") -> Decimal:
+    return from_micros(ledger.book(policy).used(Series("USD", "Policy", "", LIFETIME)))
 
 
 def test_a_reservation_is_refused_with_the_money_that_is_left() -> None:
     ledger = memory_ledger()
-    assert ledger.reserve("a", "policy", reserve("9.5"), START).granted
-    refused = ledger.reserve("b", "policy", reserve("0.500001"), START)
+    assert ledger.reserve("policy", job_of("a"), reserve("9.5")).granted
+    refused = ledger.reserve("policy", job_of("b"), reserve("0.500001"))
     assert not refused.granted
     assert "0.5 USD left of 10 USD" in refused.message
 
 
 def test_reserving_again_is_the_same_reservation() -> None:
     ledger = memory_ledger()
-    ledger.reserve("a", "policy", reserve("4"), START)
-    again = ledger.reserve("a", "policy", reserve("4"), START)
+    ledger.reserve("policy", job_of("a"), reserve("4"))
+    again = ledger.reserve("policy", job_of("a"), reserve("4"))
     assert again.granted
-    assert ledger.used("policy") == {"USD": Decimal(4)}
+    assert used(ledger) == Decimal(4)
 
 
 def test_settling_again_changes_nothing() -> None:
     ledger = memory_ledger()
-    ledger.reserve("a", "policy", reserve("4"), START)
-    ledger.settle("a", 1, Decimal("1.25"), START)
-    ledger.settle("a", 1, Decimal("3"), START)
-    assert ledger.used("policy") == {"USD": Decimal("1.25")}
+    ledger.reserve("policy", job_of("a"), reserve("4"))
+    ledger.settle("policy", "a", 1, Decimal("1.25"))
+    ledger.settle("policy", "a", 1, Decimal("3"))
+    assert used(ledger) == Decimal("1.25")
 
 
 def test_policies_and_currencies_are_apart() -> None:
     ledger = memory_ledger()
-    ledger.reserve("a", "one", reserve("9"), START)
-    assert ledger.reserve("b", "other", reserve("9"), START).granted
-    euro = Reserve(1, "aer", Decimal(9), "EUR", (("euro", Decimal(9)),))
-    assert ledger.reserve("c", "one", euro, START).granted
+    ledger.reserve("one", job_of("a"), reserve("9"))
+    assert ledger.reserve("other", job_of("b"), reserve("9")).granted
+    assert ledger.reserve("one", job_of("c"), reserve("9", currency="EUR")).granted
 
 
 amounts = st.decimals("0.000001", "4", places=6)
@@ -73,25 +70,27 @@ def test_any_order_of_operations_stays_within_the_limit_and_charges_each_attempt
     charged: dict[int, Decimal] = {}
     for job, operation, amount in operations:
         if operation == "reserve" and job not in charged:
-            if ledger.reserve(str(job), "policy", reserve(str(amount)), START).granted:
+            if ledger.reserve("policy", job_of(str(job)), reserve(str(amount))).granted:
                 reserved.setdefault(job, amount)
         elif operation == "settle" and job in reserved:
             actual = min(amount, reserved[job])
-            ledger.settle(str(job), 1, actual, START)
+            ledger.settle("policy", str(job), 1, actual)
             charged.setdefault(job, actual)
         expected = sum((charged.get(job, amount) for job, amount in reserved.items()), Decimal(0))
-        assert ledger.used("policy").get("USD", Decimal(0)) == expected <= 10
+        assert used(ledger) == expected <= 10
 
 
 def test_a_failed_transaction_leaves_no_trace() -> None:
     ledger = memory_ledger()
+    ledger.reserve("policy", job_of("a"), reserve("4"))
     try:
         with Immediate(ledger._connection):
-            ledger._connection.execute("INSERT INTO ledger VALUES ('a', 1, 'p', 'b', 'USD', 1, NULL, 't', NULL)")
+            ledger.settle("policy", "a", 1, Decimal(1))
             raise RuntimeError
     except RuntimeError:
         pass
-    assert ledger.balances("p") == []
+    assert ledger.reservation("policy", "a", 1) is not None
+    assert used(ledger) == Decimal(4)
 
 
 def test_a_lock_that_is_not_given_up_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -103,7 +102,8 @@ def test_a_lock_that_is_not_given_up_is_an_error_that_says_what_to_do(tmp_path: 
 
 def _reserve_many(state: Path, writer: int, count: int, granted: "multiprocessing.Queue[int]") -> None:
     ledger = Store(state).ledger
-    granted.put(sum(ledger.reserve(f"{writer}-{n}", "policy", reserve("0.1"), START).granted for n in range(count)))
+    answers = [ledger.reserve("policy", job_of(f"{writer}-{n}"), reserve("0.1")) for n in range(count)]
+    granted.put(sum(answer.granted for answer in answers))
 
 
 def test_processes_that_reserve_at_once_never_overspend(tmp_path: Path) -> None:
@@ -117,4 +117,19 @@ def test_processes_that_reserve_at_once_never_overspend(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert total == 100
-    assert Store(tmp_path).ledger.used("policy") == {"USD": Decimal(10)}
+    assert used(Store(tmp_path).ledger) == Decimal(10)
+
+
+def test_a_state_directory_of_an_older_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(StateError, match=r"written by an older hybridjob.*--state"):
+        Store(tmp_path)
+
+
+def test_a_damaged_ledger_is_refused_and_not_overwritten(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.ledger.reserve("policy", job_of("a"), reserve("4"))
+    store._connection.execute("UPDATE ledgers SET document = '{\"schemaVersion\": 2}'")
+    with pytest.raises(StateError, match="schema version 2"):
+        store.ledger.reserve("policy", job_of("b"), reserve("4"))

@@ -1,12 +1,15 @@
 """Builds jobs, policies and verdicts for tests: only what a test cares about needs saying."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.verdict import Answer, Usage, Verdict
+from hybridjob.engine.accounts import LIFETIME, Claim, Series
+from hybridjob.engine.actions import Reserve
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 UID = "0b6f3c2e-0000-4000-8000-000000000001"
@@ -51,6 +54,18 @@ def policy(*backends: dict[str, Any], budgets: list[dict[str, Any]] | None = Non
             "spec": {"backends": list(backends) or [backend()], "budgets": budgets or []},
         }
     )
+
+
+def reserve(amount: str, limit: str = "10", attempt: int = 1, currency: str = "USD") -> Reserve:
+    """A reservation that one budget holds to a limit."""
+    claim = Claim("all", Decimal(limit), Series(currency, "Policy", "", LIFETIME))
+    return Reserve(attempt, "aer", Decimal(amount), currency, START, (claim,))
+
+
+def job_of(uid: str) -> HybridJob:
+    """A job with another uid."""
+    built = job()
+    return built.model_copy(update={"metadata": built.metadata.model_copy(update={"uid": uid, "name": f"job-{uid}"})})
 
 
 def verdict(

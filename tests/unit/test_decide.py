@@ -10,6 +10,7 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Verdict
+from hybridjob.engine.accounts import LIFETIME, Claim, Series
 from hybridjob.engine.actions import CancelAttempt, Decision, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
@@ -209,6 +210,9 @@ class TestRetry:
         assert decision.status.fallback is None
 
 
+TOTAL = Series("USD", "Policy", "", LIFETIME)
+
+
 class TestMoney:
     RULES = policy(
         backend(rateCard=priced("0.001", per_task="0.3")),
@@ -223,15 +227,33 @@ class TestMoney:
 
     def test_nothing_starts_before_the_money_is_reserved(self) -> None:
         decision = decide(job(), self.RULES, Facts(), START)
-        assert decision.actions == (Reserve(1, "aer", self.COST, "USD", (("all", Decimal(10)),)),)
+        assert decision.actions == (Reserve(1, "aer", self.COST, "USD", START, (Claim("all", Decimal(10), TOTAL),)),)
         assert decision.status.attempts == []
 
     def test_a_reservation_is_not_counted_against_itself(self) -> None:
         """The second of two jobs was refused although the budget had room for both: what it had just reserved was
         counted as used by others."""
         granted = ReservationFacts(1, "aer", self.COST, granted=True)
-        facts = Facts(reservation=granted, used={"USD": Decimal(10)})
+        facts = Facts(reservation=granted, used={TOTAL: Decimal(10)})
         assert decide(job(), self.RULES, facts, START).actions == (StartAttempt(1, "Quantum", "aer"),)
+
+    def test_money_for_a_way_that_is_not_taken_is_released_before_other_money_is_reserved(self) -> None:
+        """The key is the attempt: the release of the first sum would have been the release of the second."""
+        rules = policy(backend("gone"), backend("paid", rateCard=priced("0.001")))
+        elsewhere = ReservationFacts(1, "gone", self.COST, granted=True)
+        facts = Facts(reservation=elsewhere, unavailable={"gone": "its SDK is not installed"})
+        decision = decide(job(), rules, facts, START)
+        assert decision.actions == (Settle(1, Decimal(0)),)
+        assert decision.wake_time == START
+        assert isinstance(
+            decide(with_status(job(), decision), rules, Facts(unavailable={"gone": "-"}), START).actions[0], Reserve
+        )
+
+    def test_a_way_that_money_is_set_aside_for_is_taken(self) -> None:
+        rules = policy(backend("first", rateCard=priced("0.001")), backend("second", rateCard=priced("0.001")))
+        granted = ReservationFacts(1, "second", Decimal("1.024"), granted=True)
+        decision = decide(job(), rules, Facts(reservation=granted), START)
+        assert decision.actions == (StartAttempt(1, "Quantum", "second"),)
 
     def test_a_refused_reservation_rolls_back(self) -> None:
         refused = ReservationFacts(1, "aer", self.COST, granted=False, message="0.5 USD left")

@@ -13,6 +13,7 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import FALLBACK_REASONS
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Usage
+from hybridjob.engine.accounts import LIFETIME, Series
 from hybridjob.engine.actions import Action, CancelAttempt, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
@@ -21,6 +22,7 @@ from support.build import START, backend, job, policy, priced, verdict
 
 MAX_STEPS = 100
 MAX_FAULTS = 8
+TOTAL = Series("USD", "Policy", "", LIFETIME)
 
 
 @dataclass
@@ -53,7 +55,7 @@ class World:
         following = len(status.attempts) + 1 if status else 1
         granted = self.reserved.get(following) if following not in self.charged else None
         return Facts(
-            attempts=dict(self.attempts), reservation=self.refused or granted, used={"USD": self.used}, problem_size=3
+            attempts=dict(self.attempts), reservation=self.refused or granted, used={TOTAL: self.used}, problem_size=3
         )
 
     def step(self) -> None:
@@ -84,7 +86,7 @@ class World:
             case Reserve():
                 if action.attempt in self.reserved:
                     return
-                granted = all(self.used + action.amount <= limit for _, limit in action.limits)
+                granted = all(self.used + action.amount <= claim.limit for claim in action.claims)
                 answer = ReservationFacts(action.attempt, action.backend, action.amount, granted, "no money left")
                 if granted:
                     self.reserved[action.attempt] = answer

@@ -38,7 +38,7 @@ def explain(files: tuple[Path, ...], policy_file: Path | None, state: Path, outp
     decisions = []
     for stored in jobs:
         facts = Facts(
-            used=ledger.used(stored.policy.metadata.name),
+            used=ledger.used(stored.policy, stored.job, now),
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )

@@ -9,6 +9,7 @@ import click
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.cli.options import NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import print_document
+from hybridjob.engine.accounts import from_micros
 from hybridjob.engine.pricing import ZERO
 from hybridjob.local.store import Store
 
@@ -35,11 +36,11 @@ def policy(name: str | None, state: Path, output: Output) -> None:
 
 
 def _report(store: Store, policy: QuantumBackendPolicy) -> dict[str, Any]:
-    balances = {balance.currency: balance for balance in store.ledger.balances(policy.metadata.name)}
+    totals = store.ledger.book(policy.metadata.name).totals()
     budgets = []
     for budget in policy.spec.budgets:
-        balance = balances.get(budget.currency)
-        committed, reserved = (balance.committed, balance.reserved) if balance else (ZERO, ZERO)
+        total = totals.get(budget.currency)
+        committed, reserved = (from_micros(total.committed), from_micros(total.reserved)) if total else (ZERO, ZERO)
         budgets.append(
             {
                 "name": budget.name,

@@ -7,4 +7,5 @@ clock, a file or a socket: time and observations come in as arguments, effects g
 * `actions`    what it shall do; each may be repeated without harm
 * `lifecycle`  the legal transitions, one table
 * `decide`     the decision itself; the other modules each hold one concern of it
+* `ledger`     the book that both runtimes keep of each policy's money
 """

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from hybridjob.api.status import HybridJobStatus, Route
+from hybridjob.engine.accounts import Claim
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,10 @@ class Reserve:
     backend: str
     amount: Decimal
     currency: str
-    limits: tuple[tuple[str, Decimal], ...]
-    """The policy's budgets in this currency: name and limit."""
+    time: datetime
+    """When it was decided: the money belongs to the periods that hold this instant."""
+    claims: tuple[Claim, ...] = ()
+    """The budgets that apply."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from hybridjob.api.status import (
 )
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
+from hybridjob.engine.budgets import claims_of
 from hybridjob.engine.conditions import resumed_time
 from hybridjob.engine.deadlines import deadlines
 from hybridjob.engine.draft import Draft
@@ -212,7 +213,8 @@ class _Pass(Draft):
         if self._route == "Classical":
             chosen: Option | None = CLASSICAL
         else:
-            chosen = next((option for option in options if option.reason is None), None)
+            usable = [option for option in options if option.reason is None]
+            chosen = next(filter(self._is_granted, usable), usable[0] if usable else None)
         self.decision = record(self.job, options, chosen)
         self.chosen = chosen
         if chosen is None:
@@ -231,7 +233,7 @@ class _Pass(Draft):
         reservation = self.facts.reservation
         if reservation is not None and not reservation.granted:
             excluded[reservation.backend] = Exclusion("BudgetExceeded", reservation.message)
-        return quantum_options(self.spec, self.policy, self.facts, self.now, self.spent(), excluded)
+        return quantum_options(self.job, self.policy, self.facts, self.now, self.spent(), excluded)
 
     def _is_granted(self, option: Option) -> bool:
         reservation = self.facts.reservation
@@ -242,9 +244,14 @@ class _Pass(Draft):
         )
 
     def _reserve(self, option: Option, amount: Decimal, currency: str) -> None:
-        limits = tuple((b.name, b.limit) for b in self.policy.spec.budgets if b.currency == currency)
-        self.actions.append(Reserve(len(self.attempts) + 1, option.backend, amount, currency, limits))
         self.message = f"reserves {display(amount, currency)} for {option.backend}"
+        if self.facts.reservation is not None and self.facts.reservation.granted:
+            # Money is set aside for another way. It is released first: the key is the attempt, and holds one sum.
+            self.wakes.append(self.now)
+            return
+        namespace = self.job.metadata.namespace or ""
+        claims = claims_of(self.policy, namespace, option.backend, currency, self.now)
+        self.actions.append(Reserve(len(self.attempts) + 1, option.backend, amount, currency, self.now, claims))
 
     def _start(self, option: Option) -> None:
         attempt = self.add_attempt(option.route, option.backend)

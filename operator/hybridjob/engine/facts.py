@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from hybridjob.api.status import Route, Sample
 from hybridjob.contract.verdict import Verdict
+from hybridjob.engine.accounts import Series
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class ReservationFacts:
     granted: bool
     message: str = ""
     """Why it was refused."""
+    refusal: str | None = None
+    """The same in one word."""
+    budgets: tuple[str, ...] = ()
+    """The budgets that have no room."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class Facts:
     attempts: Mapping[int, AttemptFacts] = field(default_factory=lambda: MappingProxyType({}))
     """By attempt number."""
     reservation: ReservationFacts | None = None
-    used: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
-    """What the policy's jobs have committed and reserved, by currency."""
+    used: Mapping[Series, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    """What is committed and reserved now, of every series that a budget counts which applies to the job."""
     unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None

@@ -8,6 +8,8 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob, HybridJobSpec, QuantumSpec
 from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
 from hybridjob.api.status import CLASSICAL_BACKEND, DecisionStatus, FallbackReason, OptionStatus, Route
+from hybridjob.engine.accounts import Claim
+from hybridjob.engine.budgets import claims_of
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import ZERO, PriceUnknownError, display, estimate, workload
@@ -34,7 +36,7 @@ class Exclusion:
 
 
 def quantum_options(
-    spec: HybridJobSpec,
+    job: HybridJob,
     policy: QuantumBackendPolicy,
     facts: Facts,
     now: datetime,
@@ -45,7 +47,7 @@ def quantum_options(
 
     `spent` is what the job's attempts have cost so far.
     """
-    quantum = spec.quantum
+    quantum = job.spec.quantum
     if quantum is None:
         return []
     names = quantum.backends or [backend.name for backend in policy.spec.backends]
@@ -58,12 +60,12 @@ def quantum_options(
         elif name in excluded:
             options.append(Option("Quantum", name, None, None, excluded[name].reason, excluded[name].message))
         else:
-            options.append(_weigh(spec, quantum, policy, backend, facts, spent, now))
+            options.append(_weigh(job, quantum, policy, backend, facts, spent, now))
     return options
 
 
 def _weigh(
-    spec: HybridJobSpec,
+    job: HybridJob,
     quantum: QuantumSpec,
     policy: QuantumBackendPolicy,
     backend: BackendSpec,
@@ -72,6 +74,7 @@ def _weigh(
     now: datetime,
 ) -> Option:
     """Capabilities first, then money: what cannot run need not be priced."""
+    spec, namespace = job.spec, job.metadata.namespace or ""
     incapable = _incapability(quantum, backend, facts)
     if incapable:
         return Option("Quantum", backend.name, None, None, "BackendUnavailable", incapable)
@@ -84,7 +87,8 @@ def _weigh(
     reservation = facts.reservation
     is_reserved = reservation is not None and reservation.granted and reservation.backend == backend.name
     if card.currency is not None and not is_reserved:  # what is reserved already counts among what is used
-        too_dear = _unaffordable(spec, policy, facts, spent, cost, card.currency)
+        claims = claims_of(policy, namespace, backend.name, card.currency, now)
+        too_dear = _unaffordable(spec, policy, claims, facts, spent, cost, card.currency)
         if too_dear:
             return Option("Quantum", backend.name, cost, card.currency, "BudgetExceeded", too_dear)
     price = "free" if card.currency is None else f"at most {display(cost, card.currency)}"
@@ -102,7 +106,13 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
 
 
 def _unaffordable(
-    spec: HybridJobSpec, policy: QuantumBackendPolicy, facts: Facts, spent: Decimal, cost: Decimal, currency: str
+    spec: HybridJobSpec,
+    policy: QuantumBackendPolicy,
+    claims: Sequence[Claim],
+    facts: Facts,
+    spent: Decimal,
+    cost: Decimal,
+    currency: str,
 ) -> str | None:
     limits = spec.limits
     if limits.max_cost is not None:
@@ -114,15 +124,14 @@ def _unaffordable(
                 f"estimated at {display(cost, currency)}{already}, above limits.maxCost "
                 f"{display(limits.max_cost, currency)}"
             )
-    budgets = [budget for budget in policy.spec.budgets if budget.currency == currency]
-    if policy.spec.budgets and not budgets:
+    if policy.spec.budgets and not claims:
         return f"policy {policy.metadata.name} has budgets, but none in {currency}"
-    used = facts.used.get(currency, ZERO)
-    for budget in budgets:
-        if used + cost > budget.limit:
+    for claim in claims:
+        left = claim.limit - facts.used.get(claim.series, ZERO)
+        if cost > left:
             return (
-                f"estimated at {display(cost, currency)}, and budget {budget.name} of policy {policy.metadata.name} "
-                f"has {display(max(ZERO, budget.limit - used), currency)} left of {display(budget.limit, currency)}"
+                f"estimated at {display(cost, currency)}, and budget {claim.budget} of policy {policy.metadata.name} "
+                f"has {display(max(ZERO, left), currency)} left of {display(claim.limit, currency)}"
             )
     return None
 
@@ -139,7 +148,7 @@ def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
 
 def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> DecisionStatus:
     """What would be decided first about a new job: the decision without the run."""
-    options = quantum_options(job.spec, policy, facts, now, ZERO, {})
+    options = quantum_options(job, policy, facts, now, ZERO, {})
     if job.spec.strategy == "ClassicalOnly":
         return record(job, options, CLASSICAL)
     chosen = next((option for option in options if option.reason is None), None)

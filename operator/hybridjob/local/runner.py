@@ -95,8 +95,9 @@ class Runner:
         next_attempt = len(status.attempts) + 1 if status else 1
         return Facts(
             attempts=self._solvers.facts(stored.uid),
-            reservation=answered or self._store.ledger.reservation(stored.uid, next_attempt),
-            used=self._store.ledger.used(stored.policy.metadata.name),
+            reservation=answered
+            or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
+            used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
@@ -111,7 +112,7 @@ class Runner:
     def _do(self, stored: StoredJob, action: Action) -> ReservationFacts | None:
         match action:
             case Reserve():
-                return self._store.ledger.reserve(stored.uid, stored.policy.metadata.name, action, self._clock())
+                return self._store.ledger.reserve(stored.policy.metadata.name, stored.job, action)
             case StartAttempt(attempt=number, backend=name):
                 backend = find_backend(stored.policy, name)
                 task = build_task(stored.job, number, backend, stored.data)

@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS transitions (
   PRIMARY KEY (job_uid, sequence)
 ) STRICT;
 """
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -104,26 +104,31 @@ class Transition:
 class Store:
     """The state directory. One instance per process; not for several threads."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # problems and answers are the user's own
             (directory / "runners").mkdir(exist_ok=True)
             self._connection = sqlite3.connect(directory / "state.db", timeout=BUSY_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._create_schema()
+            self._create_schema(directory)
         except (OSError, sqlite3.Error) as error:
             raise StateError(f"state directory {directory}: {error}; it must be a writable directory") from error
         self.directory = directory
-        self.ledger = Ledger(self._connection)
+        self.ledger = Ledger(self._connection, clock)
         self._locks: list[int] = []
 
-    def _create_schema(self) -> None:
+    def _create_schema(self, directory: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version == SCHEMA_VERSION:
             return
         if version > SCHEMA_VERSION:
-            raise sqlite3.DatabaseError("written by a newer hybridjob")
+            raise StateError(f"state directory {directory} was written by a newer hybridjob: use that one")
+        if 0 < version < SCHEMA_VERSION:
+            raise StateError(
+                f"state directory {directory} was written by an older hybridjob, whose ledger this one cannot go on "
+                "with: end its jobs with that version, and give another directory with --state"
+            )
         with Immediate(self._connection):
             for statement in (SCHEMA + ledger.SCHEMA).split(";"):
                 self._connection.execute(statement)
@@ -228,12 +233,14 @@ class Store:
     def save_status(self, uid: str, status: HybridJobStatus, settlements: Iterable[Settle], now: datetime) -> None:
         """Settle attempts and write the status in one transaction, so that neither is ever seen without the other."""
         with Immediate(self._connection):
-            (before,) = self._connection.execute("SELECT status FROM jobs WHERE uid = ?", (uid,)).fetchone()
+            before, policy = self._connection.execute(
+                "SELECT status, policy ->> '$.metadata.name' FROM jobs WHERE uid = ?", (uid,)
+            ).fetchone()
             old = HybridJobStatus.model_validate_json(before) if before else HybridJobStatus()
             if old.state in TERMINAL or not is_legal(old.state, status.state):
                 raise StateError(f"job {uid}: the transition from {old.state} to {status.state} is not legal")
             for settlement in settlements:
-                self.ledger.settle(uid, settlement.attempt, settlement.amount, now)
+                self.ledger.settle(policy, uid, settlement.attempt, settlement.amount)
             self._connection.execute(
                 "UPDATE jobs SET status = ?, ended = ? WHERE uid = ?",
                 (status.model_dump_json(by_alias=True, exclude_none=True), status.state in TERMINAL, uid),

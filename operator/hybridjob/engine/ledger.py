@@ -1,0 +1,313 @@
+"""The book of one policy: what its jobs may still cost, and what they did cost. Pure.
+
+Money moves through an entry, one for each attempt that is under way:
+
+    reserve ──> Reserved ──> Submitted ──> settled: folded into the accounts' totals, and the entry is gone
+                    └────> Unknown ────┘   stays reserved until somebody finds out
+
+Two rules hold for every operation. Doing it twice is doing it once: the key is the job's uid and the attempt's number.
+And whatever order they come in, what an account has committed and reserved stays within each limit that a reservation
+was held to, unless the limit was lowered since or a provider charged more than was reserved.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+from hybridjob.engine.accounts import LIFETIME, Claim, ScopeKind, Series, from_micros, to_micros
+from hybridjob.engine.pricing import display
+
+MAX_OPEN_ENTRIES = 1000
+"""A book is one object of the API server, which takes at most 1 MiB."""
+MAX_ACCOUNTS = 4000
+
+Key = tuple[str, int]
+"""A job's uid and the number of its attempt."""
+EntryState = Literal["Reserved", "Submitted", "Unknown"]
+Refusal = Literal["BudgetExceeded", "LedgerFull"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Money that is set aside for one attempt."""
+
+    job_uid: str
+    attempt: int
+    namespace: str
+    job: str
+    backend: str
+    unit: str
+    micros: int
+    time: int
+    """When it was reserved, in seconds since 1970: it belongs to the periods that hold this instant, also when it ends
+    in a later one."""
+    state: EntryState = "Reserved"
+
+    @property
+    def key(self) -> Key:
+        return self.job_uid, self.attempt
+
+    @property
+    def amount(self) -> Decimal:
+        return from_micros(self.micros)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One period of a series."""
+
+    start: int
+    end: int | None
+    until: int | None
+    committed: int = 0
+    """Micros that were charged."""
+    reserved: int = 0
+    """Micros that are set aside: the sum of the entries that it counts, kept because it is read so often."""
+    alerted: tuple[str, ...] = ()
+    """The alerts that were given for it."""
+
+    def holds(self, instant: int) -> bool:
+        return self.start <= instant and (self.end is None or instant < self.end)
+
+
+# What can be asked of a book
+
+
+@dataclass(frozen=True)
+class ReserveRequest:
+    """Set money aside, if every claim has room for it. A key that exists is answered as it was, whatever is asked."""
+
+    entry: Entry
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True)
+class SubmitRequest:
+    """Note that the provider may have the task now."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class UnknownRequest:
+    """Note that nobody knows what became of the attempt. Its money stays reserved."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class SettleRequest:
+    """Charge the attempt; zero releases its money. More than was reserved is recorded: it has been spent already."""
+
+    key: Key
+    micros: int
+
+
+@dataclass(frozen=True)
+class AlertRequest:
+    """Note that an alert was given. Answered with the alert the first time only, so that it is given once."""
+
+    series: Series
+    start: int
+    alert: str
+
+
+Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request: the entry as it stands (or stood, when it was settled), or why there is none."""
+
+    entry: Entry | None = None
+    refusal: Refusal | None = None
+    budgets: tuple[str, ...] = ()
+    """The budgets that have no room."""
+    message: str = ""
+    done: bool = True
+    """Whether the book has changed: False for a refusal, and for what had been done before."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """What is spent and reserved under one policy. A value: `apply` returns a new one."""
+
+    policy: str
+    accounts: Mapping[Series, Mapping[int, Account]] = field(default_factory=lambda: MappingProxyType({}))
+    """By series, then by the period's start."""
+    entries: Mapping[Key, Entry] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def restore(cls, policy: str, accounts: Iterable[tuple[Series, Account]], entries: Iterable[Entry]) -> "Book":
+        """A book from what was written down of it: the reserved sums follow from the entries."""
+        draft = _Draft(cls(policy))
+        for series, account in accounts:
+            draft.accounts.setdefault(series, {})[account.start] = account
+        draft.periods = {series.period for series in draft.accounts}
+        for entry in entries:
+            draft.entries[entry.key] = entry
+            draft.count(entry, reserved=entry.micros)
+        return draft.book()
+
+    def apply(self, requests: Sequence[Request], now: datetime) -> tuple["Book", list[Answer]]:
+        """Do what is asked, one after the other, and forget the accounts that nothing needs any more."""
+        draft = _Draft(self)
+        draft.forget(now)
+        answers = [draft.do(request) for request in requests]
+        return draft.book(), answers
+
+    def used(self, series: Series, since: int = 0) -> int:
+        """The micros that are committed and reserved in the periods from `since` on."""
+        return sum(a.committed + a.reserved for start, a in self.accounts.get(series, {}).items() if start >= since)
+
+    def totals(self) -> dict[str, Account]:
+        """What was ever charged and is reserved now, by unit, whether or not a budget asks for it."""
+        return {series.unit: periods[0] for series, periods in self.accounts.items() if series == _total(series.unit)}
+
+
+class _Draft:
+    """A copy of a book, while it is changed."""
+
+    def __init__(self, book: Book) -> None:
+        self.policy = book.policy
+        self.accounts = {series: dict(periods) for series, periods in book.accounts.items()}
+        self.entries = dict(book.entries)
+        self.periods = {series.period for series in self.accounts}
+
+    def book(self) -> Book:
+        return Book(self.policy, self.accounts, self.entries)
+
+    def forget(self, now: datetime) -> None:
+        """Drop the accounts of periods that are past, unless an attempt is still to be charged to one."""
+        instant = now.timestamp()
+        for series, periods in list(self.accounts.items()):
+            for start, account in list(periods.items()):
+                if account.until is not None and account.until <= instant and account.reserved == 0:
+                    del periods[start]
+            if not periods:
+                del self.accounts[series]
+
+    def do(self, request: Request) -> Answer:
+        match request:
+            case ReserveRequest():
+                return self._reserve(request)
+            case SettleRequest(key=key, micros=micros):
+                return self._settle(key, micros)
+            case SubmitRequest(key=key):
+                return self._mark(key, "Submitted")
+            case UnknownRequest(key=key):
+                return self._mark(key, "Unknown")
+            case AlertRequest():
+                return self._alert(request)
+
+    def _reserve(self, request: ReserveRequest) -> Answer:
+        entry = request.entry
+        existing = self.entries.get(entry.key)
+        if existing is not None:
+            return Answer(existing, done=False)
+        if len(self.entries) >= MAX_OPEN_ENTRIES:
+            return Answer(
+                done=False,
+                refusal="LedgerFull",
+                message=f"the ledger of policy {self.policy} holds {MAX_OPEN_ENTRIES} attempts under way, and takes no "
+                "more until one of them ends",
+            )
+        total = Claim("", Decimal(0), _total(entry.unit))
+        missing = [c for c in (total, *request.claims) if c.start not in self.accounts.get(c.series, {})]
+        if sum(map(len, self.accounts.values())) + len(missing) > MAX_ACCOUNTS:
+            return Answer(
+                done=False,
+                refusal="LedgerFull",
+                message=f"the ledger of policy {self.policy} keeps {MAX_ACCOUNTS} accounts, and takes no more: it has "
+                "too many budgets by namespace or backend",
+            )
+        for claim in missing:
+            self._open(claim)
+        lacking = [(claim, left) for claim in request.claims if (left := self._left(claim)) < entry.micros]
+        if lacking:
+            return _refused(self.policy, entry, lacking)
+        self.entries[entry.key] = entry
+        self.count(entry, reserved=entry.micros)
+        return Answer(entry)
+
+    def _open(self, claim: Claim) -> None:
+        """A new account counts what is under way already."""
+        account = Account(claim.start, claim.end, claim.until)
+        counted = (e.micros for e in self.entries.values() if _counts(claim.series, e) and account.holds(e.time))
+        account = replace(account, reserved=sum(counted))
+        self.accounts.setdefault(claim.series, {})[claim.start] = account
+        self.periods.add(claim.series.period)
+
+    def _left(self, claim: Claim) -> int:
+        periods = self.accounts[claim.series].items()
+        used = sum(account.committed + account.reserved for start, account in periods if start >= claim.since)
+        return to_micros(claim.limit) - used
+
+    def _settle(self, key: Key, micros: int) -> Answer:
+        entry = self.entries.pop(key, None)
+        if entry is None:
+            return Answer(done=False)
+        self.count(entry, reserved=-entry.micros, committed=max(0, micros))
+        return Answer(entry)
+
+    def _mark(self, key: Key, state: EntryState) -> Answer:
+        entry = self.entries.get(key)
+        if entry is None or entry.state == state:
+            return Answer(entry, done=False)
+        self.entries[key] = replace(entry, state=state)
+        return Answer(self.entries[key])
+
+    def _alert(self, request: AlertRequest) -> Answer:
+        account = self.accounts.get(request.series, {}).get(request.start)
+        if account is None or request.alert in account.alerted:
+            return Answer(done=False)
+        self.accounts[request.series][request.start] = replace(account, alerted=(*account.alerted, request.alert))
+        return Answer()
+
+    def count(self, entry: Entry, *, reserved: int = 0, committed: int = 0) -> None:
+        """Add to every account that counts the entry."""
+        for periods, account in self._accounts_of(entry):
+            periods[account.start] = replace(
+                account, reserved=account.reserved + reserved, committed=account.committed + committed
+            )
+
+    def _accounts_of(self, entry: Entry) -> Iterator[tuple[dict[int, Account], Account]]:
+        scopes: tuple[tuple[ScopeKind, str], ...] = (
+            ("Policy", ""),
+            ("Namespace", entry.namespace),
+            ("Backend", entry.backend),
+        )
+        for scope, value in scopes:
+            for period in self.periods:
+                periods = self.accounts.get(Series(entry.unit, scope, value, period), {})
+                for account in periods.values():
+                    if account.holds(entry.time):
+                        yield periods, account
+                        break
+
+
+def _total(unit: str) -> Series:
+    """The series that is kept for every unit, whatever the budgets: what a policy's jobs cost since it exists."""
+    return Series(unit, "Policy", "", LIFETIME)
+
+
+def _counts(series: Series, entry: Entry) -> bool:
+    of_scope = {"Policy": "", "Namespace": entry.namespace, "Backend": entry.backend}
+    return series.unit == entry.unit and series.value == of_scope[series.scope]
+
+
+def _refused(policy: str, entry: Entry, lacking: Sequence[tuple[Claim, int]]) -> Answer:
+    parts = [
+        f"budget {claim.budget} of policy {policy} has {display(from_micros(max(0, left)), entry.unit)} left of "
+        f"{display(claim.limit, entry.unit)}"
+        for claim, left in lacking
+    ]
+    return Answer(
+        done=False,
+        refusal="BudgetExceeded",
+        budgets=tuple(claim.budget for claim, _ in lacking),
+        message=f"needs {display(entry.amount, entry.unit)}, and {' and '.join(parts)}",
+    )

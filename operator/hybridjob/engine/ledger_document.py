@@ -1,0 +1,141 @@
+"""How a book is written down: one compact JSON document, the same in a ConfigMap and in SQLite.
+
+The sums of what is reserved are not in it: they follow from the entries, so they cannot contradict them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from hybridjob.api.common import Count
+from hybridjob.contract.base import Model
+from hybridjob.engine.accounts import ScopeKind, Series
+from hybridjob.engine.ledger import Account, Book, Entry, EntryState
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Micros = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(max_length=512)]
+
+
+class LedgerDocumentError(Exception):
+    """The document is none that this version may read. Money is never guessed; the message says what to do."""
+
+
+class _Account(Model):
+    unit: Text
+    scope: ScopeKind
+    value: Text = ""
+    period: Text
+    start: int = 0
+    end: int | None = None
+    until: int | None = None
+    committed: Micros
+    alerted: list[Text] = []
+
+
+class _Entry(Model):
+    job_uid: Text
+    attempt: Annotated[int, Field(ge=1)]
+    namespace: Text
+    job: Text
+    backend: Text
+    unit: Text
+    micros: Micros
+    time: Count
+    state: EntryState
+
+
+class _Version(Model, extra="ignore"):
+    schema_version: int
+
+
+class _Document(Model):
+    schema_version: Literal[1]
+    policy: Text
+    epoch: Annotated[int, Field(ge=0)] = 0
+    """Counts the processes that have written this book, one after the other."""
+    writer: Text = ""
+    """The process that may write it now."""
+    accounts: list[_Account]
+    entries: list[_Entry]
+
+
+class Written(Model, arbitrary_types_allowed=True):
+    """A book, and who may write it."""
+
+    book: Book
+    epoch: int = 0
+    writer: str = ""
+
+
+def dump(written: Written) -> str:
+    book = written.book
+    accounts = [
+        _Account.model_construct(
+            unit=series.unit,
+            scope=series.scope,
+            value=series.value,
+            period=series.period,
+            start=account.start,
+            end=account.end,
+            until=account.until,
+            committed=account.committed,
+            alerted=list(account.alerted),
+        )
+        for series, periods in book.accounts.items()
+        for account in periods.values()
+    ]
+    entries = [
+        _Entry.model_construct(
+            job_uid=e.job_uid,
+            attempt=e.attempt,
+            namespace=e.namespace,
+            job=e.job,
+            backend=e.backend,
+            unit=e.unit,
+            micros=e.micros,
+            time=e.time,
+            state=e.state,
+        )
+        for e in book.entries.values()
+    ]
+    return _Document.model_construct(
+        schema_version=SCHEMA_VERSION,
+        policy=book.policy,
+        epoch=written.epoch,
+        writer=written.writer,
+        accounts=accounts,
+        entries=entries,
+    ).model_dump_json(by_alias=True, exclude_none=True)
+
+
+def load(text: str) -> Written:
+    """Raises LedgerDocumentError for a document of another version, or one that is damaged."""
+    try:
+        version = _Version.model_validate_json(text).schema_version
+        if version != SCHEMA_VERSION:
+            raise LedgerDocumentError(
+                f"the ledger is of schema version {version}, and this hybridjob reads {SCHEMA_VERSION}: it must be "
+                "read by the version that wrote it"
+            )
+        document = _Document.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "document"
+        raise LedgerDocumentError(
+            f"the ledger is damaged, at {place}: {first['msg']}; nothing paid starts until it is repaired"
+        ) from error
+    accounts = [
+        (
+            Series(a.unit, a.scope, a.value, a.period),
+            Account(a.start, a.end, a.until, a.committed, alerted=tuple(a.alerted)),
+        )
+        for a in document.accounts
+    ]
+    entries = [
+        Entry(e.job_uid, e.attempt, e.namespace, e.job, e.backend, e.unit, e.micros, e.time, e.state)
+        for e in document.entries
+    ]
+    book = Book.restore(document.policy, accounts, entries)
+    return Written(book=book, epoch=document.epoch, writer=document.writer)
