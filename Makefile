@@ -7,7 +7,12 @@ DEMO_STATE := $(VENV)/demo-state
 
 HARNESS := $(BIN)/python -m tests.cluster_harness
 
-.PHONY: demo test lint types unit figures clean cluster-up cluster-exec cluster-down cluster-test
+EXEC := $(HARNESS) exec
+NAMESPACE := hybridjob-system
+DEMO_JOB := $(EXEC) kubectl --namespace hybridjob-demo
+
+.PHONY: demo test lint types unit figures clean
+.PHONY: cluster-up cluster-install cluster-demo cluster-exec cluster-test cluster-down operator-run
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later must be on the path; try PYTHON=python3.12 make")'
@@ -28,7 +33,7 @@ demo: $(READY)  ## a real problem on a quantum simulator, then the same under a 
 	@echo
 	@echo "More: $(BIN)/hybridjob describe --state $(DEMO_STATE) feature-selection"
 
-test: lint types unit  ## what CI runs
+test: lint types unit cluster-test  ## what CI runs
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -48,18 +53,44 @@ figures: $(READY)  ## the benchmarks; not part of the tests
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/qaoa_time_to_solution.py
 
-cluster-up: $(READY)  ## a real Kubernetes on this machine; with the solver images; the first time builds it, some twenty minutes
+cluster-up: $(READY)  ## a real Kubernetes with the images; what is built once takes some twenty minutes
 	$(HARNESS) up
 	$(HARNESS) load
 
+# Images keep their tag when they are rebuilt: the annotation makes the operator's pods start anew. The tests and operator-run apply
+# the CRDs without Helm, which then has to take them over.
+cluster-install: cluster-up  ## the operator on that cluster, from the chart; HELM_ARGS="--set …" adds to the values
+	$(EXEC) helm upgrade --install hybridjob charts/hybridjob --namespace $(NAMESPACE) --create-namespace \
+	  --take-ownership --force-conflicts --wait --timeout 3m \
+	  --set image.tag=test --set-string podAnnotations.installed="$$(date +%s)" $(HELM_ARGS)
+
+cluster-demo: cluster-install  ## a job that is too dear rolls back to a classical solver pod
+	$(EXEC) kubectl delete namespace hybridjob-demo --ignore-not-found
+	$(EXEC) kubectl create namespace hybridjob-demo
+	$(DEMO_JOB) apply -f examples/rollback-budget.yaml
+	$(DEMO_JOB) wait hj/rollback-budget --for=jsonpath='{.status.state}'=Succeeded --timeout=3m
+	$(DEMO_JOB) get hj
+	@$(DEMO_JOB) get hj rollback-budget -o jsonpath='{.status.fallback.reason}: {.status.fallback.message}{"\n"}'
+	$(DEMO_JOB) delete -f examples/rollback-budget.yaml
+	$(EXEC) kubectl delete namespace hybridjob-demo
+
 cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
-	@$(HARNESS) exec $(CMD)
+	@$(EXEC) $(CMD)
+
+cluster-test: $(READY)  ## the tests that need that cluster; a call of its own, so that parallel workers do not start one each
+	$(BIN)/pytest tests/cluster
 
 cluster-down: $(READY)
 	$(HARNESS) down
 
-cluster-test: $(READY)  ## the resources on a real API server, the images on a real node
-	$(BIN)/pytest tests/cluster
+operator-run: cluster-up  ## the operator from source, in that cluster's network; ARGS="--log-level DEBUG" adds options
+	$(EXEC) kubectl apply --server-side --force-conflicts -f crds
+	$(EXEC) kubectl wait --for=condition=Established crd --all --timeout=60s
+	$(EXEC) sh -c 'helm template charts/hybridjob --show-only templates/default-policy.yaml | kubectl apply -f -'
+	$(EXEC) sh -c 'kubectl create namespace $(NAMESPACE) --dry-run=client -o yaml | kubectl apply -f -'
+	$(EXEC) $(BIN)/hybridjob operator --no-leader-election --log-format text --operator-namespace $(NAMESPACE) \
+	  --classical-image localhost/hybridjob-classical:test --qiskit-image localhost/hybridjob-qiskit:test \
+	  --cirq-image localhost/hybridjob-cirq:test $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 
 from tests.cluster_harness import images
@@ -48,7 +47,9 @@ def _run(options: argparse.Namespace) -> int:
             print("ready" if ready else "not running")
             return 0 if ready else 1
         case "exec":
-            return subprocess.call(cluster.inside(*options.arguments), env=cluster.environment())
+            # In this process's place: signals and the terminal are the command's.
+            command = cluster.inside(*options.arguments)
+            os.execvpe(command[0], command, cluster.environment())  # noqa: S606
         case "load":
             for name in options.images or images.IMAGES:
                 print(cluster.load(name))
