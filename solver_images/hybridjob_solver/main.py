@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
         return ExitCode.SOLVED
     verdict, payload = ended
     try:
-        write_result(arguments.result, verdict, payload)
+        write_result(arguments.result, verdict, payload, arguments.termination_log)
     except OSError as error:
         print(f"The result {arguments.result} cannot be written: {error.strerror}", file=sys.stderr)
         return ExitCode.RESULT_UNWRITABLE
@@ -103,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m hybridjob_solver", description="Solve one task.", allow_abbrev=False)
     parser.add_argument("--task", type=Path, required=True, metavar="FILE", help="the task, a JSON file")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="where the verdict goes")
+    parser.add_argument(
+        "--termination-log",
+        type=Path,
+        metavar="FILE",
+        help="in a container: write the verdict there, too, and print the payload",
+    )
     parser.add_argument("--check", action="store_true", help="only say what is wrong with the task")
     return parser
 

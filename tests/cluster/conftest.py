@@ -1,11 +1,15 @@
 """The cluster tier runs against a real Kubernetes, which it starts itself (`make cluster-test`)."""
 
+import hashlib
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from support.cluster import Cluster, selected
 from support.command_line import REPOSITORY
+from support.jobs import DEFAULT_POLICY
+from support.operator import IMAGES, OPERATOR_NAMESPACE, OperatorProcess
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +30,30 @@ def cluster() -> Iterator[Cluster]:
             harness.down()
 
 
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, str]:
+    """The solver images, on the node."""
+    return {name: cluster.load(name) for name in IMAGES}
+
+
+@pytest.fixture(scope="session")
+def operator(
+    cluster: Cluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """An operator that runs, and the default policy of the tests. Who stops it starts it again."""
+    cluster.kubectl("create", "namespace", OPERATOR_NAMESPACE)
+    cluster.kubectl("delete", "qbp", "--all")
+    cluster.apply(DEFAULT_POLICY)
+    process = OperatorProcess(cluster, tmp_path_factory.mktemp("operator") / "operator.log", images)
+    process.start()
+    yield process
+    assert process.stop() == 0, process.log.read_text()[-2000:]
+
+
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = f"test-{abs(hash(request.node.nodeid)) % 10**10}"
+    name = f"test-{hashlib.sha256(f'{request.node.nodeid}{time.time()}'.encode()).hexdigest()[:12]}"
     assert cluster.kubectl("create", "namespace", name).returncode == 0
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")

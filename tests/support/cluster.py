@@ -32,6 +32,12 @@ class Cluster:
         text = manifest if isinstance(manifest, str) or manifest is None else yaml.safe_dump(manifest)
         return self._harness.kubectl(*arguments, text=text)
 
+    def apply(self, *manifests: object, namespace: str = "default") -> None:
+        """Apply objects; the API server must take them."""
+        for manifest in manifests:
+            done = self.kubectl("apply", "-n", namespace, "-f", "-", manifest=manifest)
+            assert done.returncode == 0, done.stderr
+
     def run(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a command in the cluster's network, with kubectl, helm and KUBECONFIG set."""
         return subprocess.run(
@@ -41,6 +47,13 @@ class Cluster:
             text=True,
             check=False,
         )
+
+    def inside(self, *command: object) -> list[str]:
+        """The command as it runs in the cluster's network."""
+        return self._harness.inside(*command)
+
+    def environment(self) -> dict[str, str]:
+        return self._harness.environment()
 
     def load(self, image: str) -> str:
         """Build an image if it is not built, put it on the node, and return its name."""

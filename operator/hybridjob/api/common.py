@@ -27,6 +27,7 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 IMAGE_PATTERN = r"^[a-z0-9][a-zA-Z0-9._/:@-]*$"
+RELATIVE_PATH_PATTERN = r"^([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)(/([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+))*$"
 CPU_PATTERN = r"^([1-9][0-9]{0,5}m|[1-9][0-9]{0,3})$"
 MEMORY_PATTERN = r"^[1-9][0-9]{0,8}(Mi|Gi)$"
 

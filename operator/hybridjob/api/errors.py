@@ -21,6 +21,7 @@ from hybridjob.api.common import (
     MEMORY_PATTERN,
     NAME_PATTERN,
     OBJECT_NAME_PATTERN,
+    RELATIVE_PATH_PATTERN,
 )
 
 Loc = tuple[str | int, ...]
@@ -192,6 +193,7 @@ _PATTERNS = {
     OBJECT_NAME_PATTERN: "must be lower-case letters, digits, '-' and '.', such as my-name",
     LABEL_VALUE_PATTERN: "must be letters, digits, '-', '_' and '.', with a letter or digit at both ends, or empty",
     IMAGE_PATTERN: "must be the name of a container image, such as registry.example/solver@sha256:…",
+    RELATIVE_PATH_PATTERN: "must be a relative path without . and .., such as data/graph.json",
     CPU_PATTERN: "must be an amount of processor time such as 500m or 2",
     MEMORY_PATTERN: "must be an amount of memory such as 512Mi or 4Gi",
     r"^[A-Z]{3}$": "must be a currency code of three capital letters, such as USD",

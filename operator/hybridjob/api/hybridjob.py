@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from hybridjob.api.common import (
+    OBJECT_NAME_PATTERN,
+    RELATIVE_PATH_PATTERN,
     Currency,
     LabelValue,
     Money,
@@ -59,7 +61,16 @@ def _format_rule(problem_type: ProblemType, formats: tuple[ProblemFormat, ...]) 
     )
 
 
-_SOURCES = ("inline", "text", "configMapKeyRef", "uri")
+class PersistentVolumeClaimSource(Resource):
+    """A file on a volume of the job's own namespace; clusters only."""
+
+    claim_name: Annotated[str, StringConstraints(pattern=OBJECT_NAME_PATTERN, min_length=1, max_length=253)]
+    """The PersistentVolumeClaim."""
+    path: Annotated[str, StringConstraints(pattern=RELATIVE_PATH_PATTERN, min_length=1, max_length=1024)]
+    """The file's path on the volume, relative to its root; it may not leave it."""
+
+
+_SOURCES = ("inline", "text", "configMapKeyRef", "persistentVolumeClaim", "uri")
 
 
 class ProblemSpec(Resource):
@@ -75,6 +86,8 @@ class ProblemSpec(Resource):
     """The data as a string in the given format."""
     config_map_key_ref: ConfigMapKeyRef | None = None
     """The data in a ConfigMap of the same namespace."""
+    persistent_volume_claim: PersistentVolumeClaimSource | None = None
+    """The data in a file on a volume of the same namespace; on a cluster only."""
     uri: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
     """The data at a path or URL that fsspec opens; a relative path is relative to the manifest."""
     parameters: FreeForm | None = None
@@ -83,8 +96,11 @@ class ProblemSpec(Resource):
     rules = (
         Rule(
             cel="[" + ", ".join(f"has(self.{name})" for name in _SOURCES) + "].filter(x, x).size() == 1",
-            message="must have exactly one source: inline, text, configMapKeyRef or uri",
-            holds=lambda p: sum(source is not None for source in (p.inline, p.text, p.config_map_key_ref, p.uri)) == 1,
+            message="must have exactly one source: inline, text, configMapKeyRef, persistentVolumeClaim or uri",
+            holds=lambda p: (
+                sum(s is not None for s in (p.inline, p.text, p.config_map_key_ref, p.persistent_volume_claim, p.uri))
+                == 1
+            ),
         ),
         *(_format_rule(problem_type, formats) for problem_type, formats in FORMATS.items()),
         Rule(

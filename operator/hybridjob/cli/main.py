@@ -21,6 +21,7 @@ _COMMANDS: Mapping[str, str] = {
     "cancel": "hybridjob.cli.run:cancel",
     "policy": "hybridjob.cli.policy:policy",
     "solve": "hybridjob.cli.solve:solve",
+    "operator": "hybridjob.cli.operator:operator",
     "generate": "hybridjob.cli.generate:generate",
 }
 

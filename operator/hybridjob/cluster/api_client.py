@@ -41,6 +41,19 @@ class Page:
     resource_version: str
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """A cluster, and who one is there."""
+
+    server: str
+    ca_file: str | None
+    ca_data: str | None
+    insecure: bool
+    token: str | None
+    certificate_file: str | None
+    key_file: str | None
+
+
 class KubernetesApi:
     """One connection to one cluster. `on_write` is told each write: verb, resource, status. `guard` is asked before
     each write, and raises where this process may not write (any more)."""
@@ -53,7 +66,7 @@ class KubernetesApi:
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = api_client
-        self._on_write = on_write
+        self.on_write = on_write
         self.guard = guard
         self.namespace = namespace
         """The namespace of the kubeconfig's context."""
@@ -79,6 +92,20 @@ class KubernetesApi:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def credentials(self) -> Credentials:
+        """What another client needs to talk to the same cluster as the same user, as it stands now."""
+        settings = self._client.configuration
+        bearer = (await settings.auth_settings()).get("BearerToken", {}).get("value") or ""
+        return Credentials(
+            server=settings.host,
+            ca_file=settings.ssl_ca_cert,
+            ca_data=settings.ca_cert_data,
+            insecure=not settings.verify_ssl,
+            token=bearer.split(" ")[-1] or None,  # with "bearer" before it, or without
+            certificate_file=settings.cert_file,
+            key_file=settings.key_file,
+        )
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         return await self._json("GET", kind.path(namespace, name))
@@ -158,7 +185,7 @@ class KubernetesApi:
             status = error.status
             raise
         finally:
-            self._on_write(verb, kind.plural, status)
+            self.on_write(verb, kind.plural, status)
         return answer
 
     async def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> Object:

@@ -5,25 +5,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """One resource of the Kubernetes API."""
+    """One resource of the Kubernetes API. The core group has no name."""
 
-    prefix: str
+    group: str
+    version: str
     plural: str
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """The path of the collection, of one object, or of one of its subresources."""
-        parts = [self.prefix]
+        parts = ["/apis", self.group] if self.group else ["/api"]
+        parts.append(self.version)
         if namespace is not None:
             parts += ["namespaces", namespace]
         parts += [self.plural, *(part for part in (name, subresource) if part is not None)]
         return "/".join(parts)
 
 
-HYBRID_JOBS = Kind("/apis/hybridjob.dev/v1alpha1", "hybridjobs")
-POLICIES = Kind("/apis/hybridjob.dev/v1alpha1", "quantumbackendpolicies")
-JOBS = Kind("/apis/batch/v1", "jobs")
-PODS = Kind("/api/v1", "pods")
-CONFIG_MAPS = Kind("/api/v1", "configmaps")
-NAMESPACES = Kind("/api/v1", "namespaces")
-EVENTS = Kind("/api/v1", "events")
-LEASES = Kind("/apis/coordination.k8s.io/v1", "leases")
+HYBRID_JOBS = Kind("hybridjob.dev", "v1alpha1", "hybridjobs")
+POLICIES = Kind("hybridjob.dev", "v1alpha1", "quantumbackendpolicies")
+JOBS = Kind("batch", "v1", "jobs")
+PODS = Kind("", "v1", "pods")
+CONFIG_MAPS = Kind("", "v1", "configmaps")
+NAMESPACES = Kind("", "v1", "namespaces")
+EVENTS = Kind("", "v1", "events")
+LEASES = Kind("coordination.k8s.io", "v1", "leases")

@@ -8,6 +8,10 @@ from hybridjob.contract.base import Model
 
 MAX_VERDICT_BYTES = 4096
 """The limit of a Kubernetes termination message."""
+PAYLOAD_PREFIX = b"hybridjob.dev/payload "
+"""What the line of standard output begins with that holds a printed payload."""
+MAX_PRINTED_PAYLOAD_BYTES = 2**19
+"""Half of what a ConfigMap holds."""
 MAX_MESSAGE_LENGTH = 1024
 MAX_SOLUTION_BITS = 1024
 

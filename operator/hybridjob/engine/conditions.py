@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from hybridjob.api.common import Condition
-from hybridjob.api.status import FallbackStatus, Reason, State
+from hybridjob.api.status import FallbackStatus, HybridJobStatus, Reason, State
 
 Status = Literal["True", "False", "Unknown"]
 
@@ -68,15 +68,49 @@ def conditions_of(
     ]
 
 
+def malformed_status(problem: str, generation: int, now: datetime) -> HybridJobStatus:
+    """The status of a stored job that does not parse: it ends, with a sentence that says what must hold."""
+    message = f"the stored object is malformed: {problem}"[:2048]
+
+    def condition(type_: str, status: Status) -> Condition:
+        return Condition(
+            type=type_,
+            status=status,
+            observed_generation=generation,
+            last_transition_time=now,
+            reason="InvalidProblem",
+            message=message,
+        )
+
+    return HybridJobStatus(
+        conditions=[condition("Succeeded", "False"), condition("Stalled", "True")],
+        observed_generation=generation,
+        state="Failed",
+        reason="InvalidProblem",
+        message=message,
+        completion_time=now,
+    )
+
+
+def acknowledged(status: HybridJobStatus, generation: int) -> HybridJobStatus:
+    """The same status, found to hold for a later spec: tools wait until every edit has been seen."""
+    if status.observed_generation == generation:
+        return status
+    conditions = [condition.model_copy(update={"observed_generation": generation}) for condition in status.conditions]
+    return status.model_copy(update={"conditions": conditions, "observed_generation": generation})
+
+
 def _why_not_suspended(before: Condition | None) -> str:
     if before is None:
         return "NotSuspended"
     return _RESUMED if before.status == "True" else before.reason
 
 
-def resumed_time(conditions: Sequence[Condition]) -> datetime | None:
-    """When the job was last resumed, if it ever was suspended."""
+def resumed_time(conditions: Sequence[Condition], now: datetime) -> datetime | None:
+    """When a job that is not suspended was resumed, if it ever was suspended; `now` where that is just seen."""
     for condition in conditions:
-        if condition.type == "Suspended" and condition.status == "False" and condition.reason == _RESUMED:
+        if condition.type == "Suspended" and condition.status == "True":
+            return now
+        if condition.type == "Suspended" and condition.reason == _RESUMED:
             return condition.last_transition_time
     return None

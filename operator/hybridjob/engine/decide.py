@@ -23,7 +23,7 @@ from hybridjob.api.status import (
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
 from hybridjob.engine.budgets import claims_of
-from hybridjob.engine.conditions import resumed_time
+from hybridjob.engine.conditions import acknowledged, resumed_time
 from hybridjob.engine.deadlines import deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
@@ -39,12 +39,12 @@ _RETRY_CAP_SECONDS = 30
 def decide(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> Decision:
     """Decide what holds and what shall be done, at the instant `now`.
 
-    The job must have a uid and a creation time. Terminal is terminal: a job that ended is returned as it is. Where no
-    policy holds, `facts.policy_missing` says why, and `policy` is one that allows nothing quantum.
+    The job must have a uid and a creation time. Terminal is terminal: of a job that ended only observedGeneration
+    moves. Where no policy holds, `facts.policy_missing` says why, and `policy` is one that allows nothing quantum.
     """
     status = job.status or HybridJobStatus()
     if status.state in TERMINAL:
-        return Decision(status)
+        return Decision(acknowledged(status, job.metadata.generation))
     return _Pass(job, status, policy, facts, now).run()
 
 
@@ -65,6 +65,8 @@ class _Pass(Draft):
             self.state, self.message = "Held", "suspended: set spec.suspend to false to go on"
         elif not self.attempts and (missing := self.facts.policy_missing):
             self._wait_for(missing, "PolicyNotFound")
+        elif not self.attempts and self.facts.problem_error:
+            self._fail("InvalidProblem", self.facts.problem_error)
         elif not self.attempts and (missing := self.facts.problem_missing):
             self._wait_for(missing, "InvalidProblem")
         else:
@@ -79,7 +81,7 @@ class _Pass(Draft):
     @property
     def _clock_start(self) -> datetime:
         """When the job's own time began: while it is suspended, none passes."""
-        return max(self.created, resumed_time(self.previous.conditions) or self.created)
+        return max(self.created, resumed_time(self.previous.conditions, self.now) or self.created)
 
     def _on_route(self) -> list[AttemptStatus]:
         return [attempt for attempt in self.attempts if attempt.route == self._route]
@@ -127,8 +129,8 @@ class _Pass(Draft):
                 self.state = "FallingBack" if self.fallback else "Pending"
             if self.state != "FallingBack":
                 self.message = f"attempt {current.number} waits for a place to run on {current.backend}"
-            if facts is not None and facts.fault is not None:
-                self.message = f"attempt {current.number} cannot start yet: {facts.fault.message}"[:2048]
+            if facts is not None and (why := facts.fault.message if facts.fault else facts.waiting):
+                self.message = f"attempt {current.number} waits to run on {current.backend}: {why}"[:2048]
 
     def _faulted(self, current: AttemptStatus) -> bool:
         """End an attempt that would hang for ever, and go on with the next way at once."""
@@ -150,10 +152,14 @@ class _Pass(Draft):
         started = any(attempt.start_time for attempt in self._on_route())
         for deadline in deadlines(self.spec.limits, self._clock_start, self.fallback, started, current):
             if self.now >= deadline.time:
+                message = deadline.message
                 if current is not None:
-                    self.cancel_attempt(current, "LatencyExceeded", deadline.message)
+                    facts = self.facts.attempts.get(current.number)
+                    if facts is not None and (why := facts.waiting or facts.held):
+                        message = f"{message}: {why}"
+                    self.cancel_attempt(current, "LatencyExceeded", message)
                 if reason == "LatencyExceeded" and (current is None or self._falls_back_on(reason)):
-                    self._give_up("LatencyExceeded", deadline.message)
+                    self._give_up("LatencyExceeded", message)
                 return True
             self.wakes.append(deadline.time)
         return False

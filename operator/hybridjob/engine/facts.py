@@ -43,6 +43,8 @@ class AttemptFacts:
     route: Route | None = None
     backend: str | None = None
     """What it was started as, where the world remembers that."""
+    waiting: str | None = None
+    """What it waits for before it starts."""
     held: str | None = None
     """Who keeps it from starting, and why: a queue."""
     fault: Fault | None = None
@@ -75,6 +77,8 @@ class Facts:
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None
     """Qubits that the problem needs at least, where they can be told before it is encoded."""
+    problem_error: str | None = None
+    """What must hold of the problem's data and does not."""
     problem_missing: str | None = None
     """What the job refers to and is not there (yet)."""
     policy_missing: str | None = None

@@ -61,6 +61,8 @@ def _message(facts: AttemptFacts) -> str:
         text = f"the solver was ended by {_signal_name(-facts.exit_code)}"
     elif facts.exit_code == ExitCode.SOLVED:
         text = f"the solver ended without a usable verdict: {facts.verdict_error or 'there is none'}"
+    elif facts.exit_code == ExitCode.OUT_OF_MEMORY:
+        text = "the solver ran out of memory"
     elif facts.exit_code is None:
         text = "the solver ended, and nobody knows how"
     else:

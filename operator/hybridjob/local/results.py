@@ -1,13 +1,11 @@
-"""Reads what a solver left behind, and trusts none of it: sizes are bounded, digests and names are checked."""
+"""The files that a solver process left behind."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from hybridjob.api.status import MAX_SOLUTION_LENGTH, Sample
-from hybridjob.contract.files import sha256_digest
-from hybridjob.contract.verdict import MAX_VERDICT_BYTES, Payload, Verdict
+from hybridjob.api.status import Sample
+from hybridjob.contract.verdict import MAX_VERDICT_BYTES, Verdict
+from hybridjob.engine.results import BadResultError, best_samples, read_verdict
 
 VERDICT_NAME = "verdict.json"
 PAYLOAD_NAME = "verdict.payload.json"
@@ -26,44 +24,24 @@ class AttemptResult:
 
 def read_result(directory: Path, job_uid: str, attempt: int) -> AttemptResult:
     """The result of one attempt from its directory."""
-    content = _read_bounded(directory / VERDICT_NAME, MAX_VERDICT_BYTES)
-    if isinstance(content, str):
-        return AttemptResult(error=content)
     try:
-        verdict = Verdict.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        return AttemptResult(error=f"the verdict is malformed: {place}: {first['msg']}")
-    if (verdict.job_uid, verdict.attempt) != (job_uid, attempt):
-        return AttemptResult(error=f"the verdict is of job {verdict.job_uid}, attempt {verdict.attempt}")
-    if verdict.payload_digest is None:
-        return AttemptResult(verdict)
-    payload_path = directory / PAYLOAD_NAME
-    payload = _read_bounded(payload_path, MAX_PAYLOAD_BYTES)
-    if isinstance(payload, str):
-        return AttemptResult(error=payload)
-    if sha256_digest(payload) != verdict.payload_digest:
-        return AttemptResult(error="the payload does not match the digest in the verdict")
-    try:
-        samples = Payload.model_validate_json(payload).samples
-    except ValidationError as error:
-        return AttemptResult(error=f"the payload is malformed: {error.errors(include_url=False)[0]['msg']}")
-    top = tuple(
-        Sample(solution=s.solution, objective=s.objective, feasible=s.feasible, count=s.count)
-        for s in samples[:16]
-        if len(s.solution) <= MAX_SOLUTION_LENGTH
-    )
+        verdict = read_verdict(_read_bounded(directory / VERDICT_NAME, MAX_VERDICT_BYTES), job_uid, attempt)
+        if verdict.payload_digest is None:
+            return AttemptResult(verdict)
+        payload_path = directory / PAYLOAD_NAME
+        top = best_samples(_read_bounded(payload_path, MAX_PAYLOAD_BYTES), verdict.payload_digest)
+    except BadResultError as error:
+        return AttemptResult(error=str(error))
     return AttemptResult(verdict, reference=str(payload_path), top=top)
 
 
-def _read_bounded(path: Path, limit: int) -> bytes | str:
-    """The file's content, or what is wrong with it."""
+def _read_bounded(path: Path, limit: int) -> bytes:
+    """The file's content. Raises BadResultError."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        return f"{path.name} cannot be read: {error.strerror}"
+        raise BadResultError(f"{path.name} cannot be read: {error.strerror}") from error
     if len(content) > limit:
-        return f"{path.name} has more than {limit} bytes"
+        raise BadResultError(f"{path.name} has more than {limit} bytes")
     return content

@@ -1,0 +1,169 @@
+"""Does what the engine says: solver Jobs, their payloads, the ledger."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import AttemptStatus
+from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
+from hybridjob.cluster.cache import Cache
+from hybridjob.cluster.kinds import CONFIG_MAPS, JOBS, Kind
+from hybridjob.cluster.ledger import ClusterLedger
+from hybridjob.cluster.observation import Observed, Stored, verdict_of
+from hybridjob.cluster.payloads import store_payload
+from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
+from hybridjob.cluster.views import PodView
+from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
+from hybridjob.engine.actions import Action, CancelAttempt, Reserve, Settle, StartAttempt
+from hybridjob.engine.draft import OPEN
+from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
+
+_START_PATIENCE = timedelta(seconds=60)
+"""How long the API server may refuse a solver's Job (a quota, an admission webhook) before the attempt is given up."""
+_START_RETRY = timedelta(seconds=5)
+_LOG_TRIES = 3
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    """The one hand that touches solvers and money."""
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        cache: Cache,
+        queue: WorkQueue,
+        ledger: ClusterLedger,
+        settings: SolverSettings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._api, self._cache, self._queue, self._ledger = api, cache, queue, ledger
+        self._settings, self._clock = settings, clock
+        self._stored: dict[str, dict[int, Stored]] = {}
+        self._log_tries: dict[str, int] = {}
+        self._refused: dict[str, dict[int, AttemptFacts]] = {}
+        """Attempts whose Job the API server does not take, by job."""
+
+    def refused(self, uid: str) -> Mapping[int, AttemptFacts]:
+        return self._refused.get(uid, {})
+
+    def forget(self, uid: str) -> None:
+        for memory in (self._stored, self._refused, self._log_tries):
+            memory.pop(uid, None)
+
+    async def observed(self, job: HybridJob, attempts: Mapping[int, AttemptStatus]) -> dict[int, Observed]:
+        """What the cluster says of each attempt, with the payloads of those that answered, which are kept first."""
+        uid = job.metadata.uid or ""
+        seen = self._cache.attempts(uid)
+        for number, observed in seen.items():
+            attempt = attempts.get(number)
+            if observed.pod is not None and (attempt is None or attempt.state in OPEN):
+                stored = await self._store(job, number, observed.pod)
+                seen[number] = replace(observed, stored=stored)
+        return seen
+
+    async def _store(self, job: HybridJob, number: int, pod: PodView) -> Stored:
+        uid = job.metadata.uid or ""
+        known = self._stored.setdefault(uid, {})
+        if number in known:
+            return known[number]
+        verdict = verdict_of(pod)[0] if pod.end_time is not None else None
+        if verdict is None or verdict.payload_digest is None:
+            return Stored()
+        try:
+            stored = await store_payload(self._api, job, pod, verdict.payload_digest)
+        except ApiError as error:
+            tries = self._log_tries[uid] = self._log_tries.get(uid, 0) + 1
+            if tries < _LOG_TRIES:
+                raise RetryLaterError(1.0, str(error)) from error
+            log.warning("a payload is lost, its answer is not: %s", error, extra={"uid": uid})
+            stored = Stored()
+        known[number] = stored
+        return stored
+
+    async def execute(
+        self, job: HybridJob, policy: QuantumBackendPolicy, actions: Sequence[Action]
+    ) -> ReservationFacts | None:
+        """Do the actions in their order. The ledger's answer to a reservation is a fact for the next pass."""
+        answered = None
+        for action in actions:
+            answered = await self._do(job, policy, action) or answered
+        return answered
+
+    async def _do(self, job: HybridJob, policy: QuantumBackendPolicy, action: Action) -> ReservationFacts | None:
+        uid = job.metadata.uid or ""
+        match action:
+            case Reserve():
+                return await self._ledger.reserve(policy.metadata.name, job, action)
+            case StartAttempt():
+                await self._start(job, policy, action)
+            case CancelAttempt(attempt=number):
+                await self._cancel(uid, number)
+            case Settle(attempt=number, amount=amount):
+                await self._ledger.settle(policy.metadata.name, uid, number, amount)
+        return None
+
+    async def _start(self, job: HybridJob, policy: QuantumBackendPolicy, action: StartAttempt) -> None:
+        made, task = solver_objects(job, policy, action, self._settings)
+        namespace = job.metadata.namespace or ""
+        uid = job.metadata.uid or ""
+        try:
+            if task is not None:
+                await self._create(CONFIG_MAPS, namespace, task, uid)
+            raw = await self._create(JOBS, namespace, made, uid)
+        except ApiError as error:
+            if not 400 <= error.status < 500 or error.status == 429:
+                raise
+            self._refuse(uid, action, str(error))
+            return
+        self._refused.get(uid, {}).pop(action.attempt, None)
+        self._cache.put_batch_job(raw)
+
+    async def _create(self, kind: Kind, namespace: str, body: Object, owner_uid: str) -> Object:
+        """Create, or find that it exists already: its name says whose it is, its owner must, too."""
+        try:
+            return await self._api.create(kind, namespace, body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        name = body["metadata"]["name"]
+        existing = await self._api.get(kind, namespace, name)
+        owners = [owner["uid"] for owner in existing["metadata"].get("ownerReferences", [])]
+        if owners != [owner_uid]:
+            raise ApiError(422, "NameTaken", f"{kind.plural} {name} exists and belongs to somebody else: delete it")
+        return existing
+
+    def _refuse(self, uid: str, action: StartAttempt, message: str) -> None:
+        """Remember that an attempt's Job was not taken: a fact, like an image that cannot be pulled."""
+        refused = self._refused.setdefault(uid, {})
+        before = refused.get(action.attempt)
+        first = before.fault.time if before and before.fault else self._clock()
+        fault = Fault(first, f"its Job cannot be created: {message}"[:1024], _START_PATIENCE)
+        refused[action.attempt] = AttemptFacts(route=action.route, backend=action.backend, fault=fault)
+        self._queue.add_at(uid, self._clock() + _START_RETRY)
+
+    async def retry_refused(self, job: HybridJob, policy: QuantumBackendPolicy) -> None:
+        """Try again to create the Jobs that were not taken."""
+        for number, facts in list(self.refused(job.metadata.uid or "").items()):
+            if facts.route is not None and facts.backend is not None:
+                await self._start(job, policy, StartAttempt(number, facts.route, facts.backend))
+
+    async def _cancel(self, uid: str, number: int) -> None:
+        self._refused.get(uid, {}).pop(number, None)
+        view = self._cache.attempts(uid).get(number, Observed()).job
+        if view is not None:
+            await self._api.delete(JOBS, view.namespace, view.name, view.uid)
+
+    async def settle_orphan(self, uid: str) -> None:
+        """Money that is held for a job that is gone, and whose end nobody saw: all of it is charged, once nothing of
+        the job runs any more."""
+        if self._cache.children_of(uid):
+            return
+        for policy, entry in list(self._ledger.open_entries()):
+            if entry.job_uid == uid:
+                log.warning("charges all that was reserved for a job that is gone", extra={"uid": uid})
+                await self._ledger.settle(policy, uid, entry.attempt, entry.amount)

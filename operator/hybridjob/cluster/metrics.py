@@ -1,0 +1,74 @@
+"""What Prometheus scrapes. No label grows with the number of jobs."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.status import AttemptStatus, HybridJobStatus
+from hybridjob.cluster.cache import Cache
+
+_ENDED = ("Succeeded", "Failed", "Cancelled")
+
+
+class Metrics:
+    """One registry per operator process."""
+
+    def __init__(self, cache: Cache, depth: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Jobs(cache))
+        registry = self.registry
+        self.reconcile_seconds = Histogram(
+            "hybridjob_reconcile_seconds", "Time of one pass over one job", registry=registry
+        )
+        self.reconcile_errors = Counter(
+            "hybridjob_reconcile_errors", "Passes that failed and are tried again", registry=registry
+        )
+        self._writes = Counter(
+            "hybridjob_api_writes", "Writes to the API server", ["verb", "resource", "code"], registry=registry
+        )
+        self._attempts = Counter(
+            "hybridjob_attempts", "Attempts that ended", ["route", "backend", "outcome", "reason"], registry=registry
+        )
+        self._charged = Counter("hybridjob_money_charged", "Money charged", ["policy", "currency"], registry=registry)
+        self.leader = Gauge("hybridjob_leader", "Whether this process leads", registry=registry)
+        self.reserved = Gauge("hybridjob_money_reserved", "Money reserved", ["policy", "currency"], registry=registry)
+        Gauge("hybridjob_work_queue_depth", "Jobs that wait to be looked at", registry=registry).set_function(depth)
+
+    def wrote(self, verb: str, resource: str, code: int) -> None:
+        self._writes.labels(verb, resource, str(code)).inc()
+
+    def status_written(self, job: HybridJob, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
+        """Count the attempts that ended with this status, and what they cost."""
+        ended = {attempt.number for attempt in before.attempts if attempt.state in _ENDED} if before else set()
+        for attempt in after.attempts:
+            if attempt.state in _ENDED and attempt.number not in ended:
+                self._attempt_ended(after.policy or "", attempt)
+
+    def _attempt_ended(self, policy: str, attempt: AttemptStatus) -> None:
+        self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
+        if attempt.cost and attempt.rate_card is not None:
+            self._charged.labels(policy, attempt.rate_card.currency).inc(float(attempt.cost))
+
+    def set_reserved(self, policy: str, currency: str, amount: Decimal) -> None:
+        self.reserved.labels(policy, currency).set(float(amount))
+
+
+class _Jobs(Collector):
+    """Counts the jobs when it is asked, so that no job is ever counted twice or left behind."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily("hybridjob_jobs", "HybridJobs that exist", labels=["namespace", "state", "reason"])
+        tally = Tally(
+            (record.namespace, record.state or "Pending", record.reason or "") for record in self._cache.jobs.values()
+        )
+        for labels, number in tally.items():
+            family.add_metric(labels, number)
+        yield family

@@ -1,0 +1,71 @@
+"""The status of policies: whether they can be used, and what is left of their budgets. A report, written seldom."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from hybridjob.api.common import Condition
+from hybridjob.api.policy import PolicyStatus
+from hybridjob.cluster.api_client import ApiError, KubernetesApi
+from hybridjob.cluster.cache import Cache, PolicyRecord
+from hybridjob.cluster.kinds import POLICIES
+from hybridjob.cluster.ledger import ClusterLedger
+from hybridjob.cluster.metrics import Metrics
+
+_PERIOD_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class PolicyReports:
+    """Writes each policy's status when it has changed, at most every few seconds."""
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        cache: Cache,
+        ledger: ClusterLedger,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._api, self._cache, self._ledger, self._metrics, self._clock = api, cache, ledger, metrics, clock
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            for record in list(self._cache.policies.values()):
+                try:
+                    await self._report(record)
+                except ApiError as error:
+                    if error.status not in (404, 409):  # it is gone, or has changed: the next round sees that
+                        log.warning("a policy's status cannot be written: %s", error, extra={"policy": record.name})
+            await asyncio.sleep(_PERIOD_SECONDS)
+
+    async def _report(self, record: PolicyRecord) -> None:
+        status = self._status(record)
+        if status == record.status:
+            return
+        body = {
+            "apiVersion": "hybridjob.dev/v1alpha1",
+            "kind": "QuantumBackendPolicy",
+            "metadata": {"name": record.name, "uid": record.uid, "resourceVersion": str(record.version)},
+            "status": json.loads(status.model_dump_json(by_alias=True, exclude_none=True)),
+        }
+        self._cache.put_policy(await self._api.replace(POLICIES, None, record.name, body, "status"))
+
+    def _status(self, record: PolicyRecord) -> PolicyStatus:
+        before = {condition.type: condition for condition in record.status.conditions} if record.status else {}
+        valid = record.policy is not None
+        old = before.get("Ready")
+        state = "True" if valid else "False"
+        ready = Condition(
+            type="Ready",
+            status="True" if valid else "False",
+            observed_generation=record.generation,
+            last_transition_time=old.last_transition_time if old and old.status == state else self._clock(),
+            reason="Valid" if valid else "Invalid",
+            message=record.error or "holds for jobs",
+        )
+        return PolicyStatus(conditions=[ready], observed_generation=record.generation)
