@@ -90,8 +90,8 @@ def _ended(identity: AttemptFacts, pod: PodView, stored: Stored, memory: str) ->
         exit_code, detail = ExitCode.OUT_OF_MEMORY, f"OOMKilled, memory limit {memory}"
     elif verdict is None and identity.route is None:
         detail = "its Job was deleted"
-    elif verdict is None and pod.end_message:
-        detail = f"its log ends with {pod.end_message.strip().splitlines()[-1][:200]!r}" if exit_code else None
+    elif verdict is None and exit_code and (lines := pod.end_message.strip().splitlines()):
+        detail = f"its log ends with {lines[-1][:200]!r}"
     if stored.error is not None:
         verdict, error = None, stored.error
     return replace(
