@@ -1,12 +1,13 @@
-"""`python -m tests.cluster_harness up|down|status|exec|load`."""
+"""`python -m tests.cluster_harness up|down|status|exec|load|kueue`."""
 
 import argparse
 import os
 import sys
 
-from tests.cluster_harness import images
+from tests.cluster_harness import images, kueue
 from tests.cluster_harness.build import KUBERNETES
 from tests.cluster_harness.commands import HarnessError
+from tests.cluster_harness.native import NativeCluster
 from tests.cluster_harness.selection import select
 
 
@@ -26,6 +27,7 @@ def main() -> int:
     inside.add_argument("arguments", nargs=argparse.REMAINDER)
     load = commands.add_parser("load", parents=[common], help="build an image and put it on the node")
     load.add_argument("images", nargs="*", choices=[*images.IMAGES, []], metavar="IMAGE", help="default: all")
+    commands.add_parser("kueue", parents=[common], help="start Kueue on the native cluster")
     options = parser.parse_args()
     try:
         return _run(options)
@@ -53,6 +55,10 @@ def _run(options: argparse.Namespace) -> int:
         case "load":
             for name in options.images or images.IMAGES:
                 print(cluster.load(name))
+        case "kueue":
+            if not isinstance(cluster, NativeCluster):
+                raise HarnessError("Kueue is started on the native cluster only")
+            kueue.start(cluster)
     return 0
 
 

@@ -64,6 +64,7 @@ class Tool:
 
 ETCD = Tool("etcd", "go.etcd.io/etcd/server/v3")
 HELM = Tool("helm", "helm.sh/helm/v4")
+KUEUE = Tool("kueue", "sigs.k8s.io/kueue")
 KWOK = Tool("kwok", "sigs.k8s.io/kwok")
 KUBERNETES = {"1.37": Tool("kubernetes", "k8s.io/kubernetes"), "1.35": Tool("kubernetes-1.35", "k8s.io/kubernetes")}
 DEFAULT_KUBERNETES = "1.37"
@@ -119,5 +120,5 @@ def _inputs(tool: Tool, go: str) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    for wanted in (ETCD, *KUBERNETES.values(), HELM, KWOK):
+    for wanted in (ETCD, *KUBERNETES.values(), HELM, KUEUE, KWOK):
         print(binaries(wanted))

@@ -5,6 +5,7 @@ argument that every Containerfile has.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -77,6 +78,20 @@ def build(name: str) -> Path:
     for old in archive.parent.glob(f"{name}-*.tar"):
         old.unlink()
     partial.rename(archive)
+    return archive
+
+
+def build_program(name: str, program: Path, folder: Path, *arguments: str) -> Path:
+    """An image of one static program, which runs with the arguments, as a docker-archive in the folder."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(program, folder / program.name)
+    entrypoint = json.dumps([f"/{program.name}", *arguments])
+    lines = ("FROM scratch", f"COPY {program.name} /{program.name}", "USER 65535", f"ENTRYPOINT {entrypoint}")
+    (folder / "Containerfile").write_text("\n".join(lines) + "\n")
+    archive = folder / "image.tar"
+    archive.unlink(missing_ok=True)
+    run("buildah", "bud", "--quiet", "--isolation=chroot", f"--tag={name}", folder)
+    run("buildah", "push", "--quiet", name, f"docker-archive:{archive}:{name}")
     return archive
 
 

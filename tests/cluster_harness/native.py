@@ -62,10 +62,10 @@ class NativeCluster(Cluster):
         self._wait_for_api_server()
         control_plane.start_controllers(processes, home, kubernetes)
         socket = node.start_container_runtime(processes, home)
-        self._wait("containerd", socket.exists)
-        self._import(node.build_pause_image(home))
+        self.wait("containerd", socket.exists)
+        self.load_archive(node.build_pause_image(home))
         node.start_node(processes, home, kubernetes, self.name)
-        self._wait("the node to be Ready", self.is_ready)
+        self.wait("the node to be Ready", self.is_ready)
 
     def down(self) -> None:
         """Whatever still runs after a crash is found by its network, or, as pods have others, by its cgroup."""
@@ -96,7 +96,7 @@ class NativeCluster(Cluster):
         archive = images.build(image)
         loaded = self.directory / "loaded" / archive.name
         if not loaded.exists():
-            self._import(archive)
+            self.load_archive(archive)
             loaded.parent.mkdir(exist_ok=True)
             loaded.touch()
         return images.image_name(image)
@@ -106,7 +106,18 @@ class NativeCluster(Cluster):
         self.processes.restart("kube-apiserver")
         self._wait_for_api_server()
 
-    def _import(self, archive: Path) -> None:
+    def wait(self, what: str, ready: Callable[[], bool], patience_seconds: float = 120) -> None:
+        """Wait until `ready` says yes. Raises HarnessError if a process of the cluster ends, or patience does."""
+        deadline = time.monotonic() + patience_seconds
+        while not ready():
+            dead = self.processes.dead()
+            if dead or time.monotonic() > deadline:
+                ended = f" ({', '.join(dead)} ended)" if dead else ""
+                raise HarnessError(f"waited in vain for {what}{ended}: the logs are in {self.directory / 'logs'}")
+            time.sleep(0.2)
+
+    def load_archive(self, archive: Path) -> None:
+        """Load an image from a docker-archive into the node."""
         run(
             "ctr", "--address", self.directory / "containerd.sock", "--namespace", "k8s.io", "images", "import", archive
         )
@@ -124,16 +135,7 @@ class NativeCluster(Cluster):
             run(*self.inside(*command.split()))
 
     def _wait_for_api_server(self) -> None:
-        self._wait("the API server", lambda: self.kubectl("get", "--raw", "/readyz").stdout == "ok")
-
-    def _wait(self, what: str, ready: Callable[[], bool], patience_seconds: float = 120) -> None:
-        deadline = time.monotonic() + patience_seconds
-        while not ready():
-            dead = self.processes.dead()
-            if dead or time.monotonic() > deadline:
-                ended = f" ({', '.join(dead)} ended)" if dead else ""
-                raise HarnessError(f"waited in vain for {what}{ended}: the logs are in {self.directory / 'logs'}")
-            time.sleep(0.2)
+        self.wait("the API server", lambda: self.kubectl("get", "--raw", "/readyz").stdout == "ok")
 
     def _unmount(self) -> None:
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

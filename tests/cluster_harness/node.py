@@ -1,10 +1,9 @@
 """The native cluster's node: containerd, kubelet, kube-proxy, and the pods' network."""
 
 import json
-import shutil
 from pathlib import Path
 
-from tests.cluster_harness.commands import run
+from tests.cluster_harness import images
 from tests.cluster_harness.control_plane import NODE_ADDRESS, NODE_NAME
 from tests.cluster_harness.processes import Processes
 
@@ -75,16 +74,7 @@ def _write_pod_network(home: Path) -> None:
 
 def build_pause_image(home: Path) -> Path:
     """The container that holds a pod's network, as an archive: busybox, asleep."""
-    root = home / "pause"
-    root.mkdir()
-    shutil.copy("/bin/busybox", root / "busybox")
-    (root / "Containerfile").write_text(
-        'FROM scratch\nCOPY busybox /busybox\nUSER 65535\nENTRYPOINT ["/busybox", "sleep", "2147483647"]\n'
-    )
-    archive = root / "pause.tar"
-    run("buildah", "bud", "--quiet", "--isolation", "chroot", "--tag", _PAUSE_IMAGE, root)
-    run("buildah", "push", "--quiet", _PAUSE_IMAGE, f"docker-archive:{archive}:{_PAUSE_IMAGE}")
-    return archive
+    return images.build_program(_PAUSE_IMAGE, Path("/bin/busybox"), home / "pause", "sleep", "2147483647")
 
 
 _CONTAINERD = """
