@@ -1,79 +1,18 @@
-"""The concerns of the engine, each by itself: prices, acceptance, policies, transitions."""
+"""The concerns of the engine, each by itself: acceptance, policies, transitions."""
 
-from decimal import Decimal
 from itertools import pairwise
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hybridjob.api.hybridjob import AcceptanceSpec
-from hybridjob.api.rates import RateCard
 from hybridjob.api.status import State
-from hybridjob.contract.verdict import Answer, Usage
+from hybridjob.contract.verdict import Answer
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.decide import retry_delay
 from hybridjob.engine.lifecycle import MEANINGS, TERMINAL, TRANSITIONS, is_legal
 from hybridjob.engine.policies import NoPolicyError, select_policy
-from hybridjob.engine.pricing import PriceUnknownError, charge, estimate, round_up, workload
-from support.build import START, after, backend, job, policy, priced
-
-
-def card(**fields: object) -> RateCard:
-    return RateCard.model_validate(fields)
-
-
-class TestPrices:
-    @pytest.mark.parametrize(
-        ("per_task", "per_shot", "shots", "total"),
-        [
-            # Amazon Braket's public list: per task and per shot, USD; totals computed by hand.
-            ("0.30", "0.08000", 1000, "80.3"),  # IonQ Forte
-            ("0.30", "0.02350", 200, "5"),  # AQT IBEX-Q1
-            ("0.30", "0.01000", 100, "1.3"),  # QuEra Aquila
-            ("0.30", "0.00145", 1024, "1.7848"),  # IQM Garnet
-            ("0.30", "0.000425", 4096, "2.0408"),  # Rigetti Cepheus-1-108Q
-        ],
-    )
-    def test_per_task_and_per_shot(self, per_task: str, per_shot: str, shots: int, total: str) -> None:
-        work = workload(job(quantum={"shots": shots}).spec)
-        assert estimate(card(**priced(per_shot, per_task)), work, START) == Decimal(total)
-
-    def test_per_second_is_estimated_by_the_deadline(self) -> None:
-        """IBM's pay-as-you-go: 1.60 USD a second."""
-        per_second = card(formula="PerSecond", currency="USD", perSecond="1.60")
-        work = workload(job(limits={"activeDeadlineSeconds": 120}).spec)
-        assert estimate(per_second, work, START) == Decimal("192")
-        assert charge(per_second, Usage(seconds=3.25)) == Decimal("5.2")
-
-    def test_an_expectation_value_may_need_a_task_for_each_pauli_string(self) -> None:
-        spec = job(
-            problem={
-                "type": "Expectation",
-                "text": "OPENQASM 3.0;",
-                "parameters": {"observable": [["ZI", 1.0], ["XX", 0.5], ["YY", 0.5]]},
-            },
-            quantum={"shots": 100},
-        ).spec
-        assert (workload(spec).tasks, workload(spec).shots) == (3, 300)
-
-    def test_a_rate_card_holds_until_its_last_instant(self) -> None:
-        dated = card(**priced("1", validUntil="2026-01-31T12:00:10Z"))
-        assert estimate(dated, workload(job().spec), after(9.999)) > 0
-        with pytest.raises(PriceUnknownError, match="2026-01-31T12:00:10"):
-            estimate(dated, workload(job().spec), after(10))
-
-    @given(st.decimals("0", "1000", places=9))
-    def test_rounding_is_up_and_by_less_than_a_millionth(self, amount: Decimal) -> None:
-        assert 0 <= round_up(amount) - amount < Decimal("0.000001")
-
-    @given(st.decimals("0", "1", places=6), st.decimals("0", "1", places=6), st.integers(0, 1), st.integers(0, 1024))
-    def test_a_charge_never_exceeds_the_estimate_for_usage_within_the_workload(
-        self, per_task: Decimal, per_shot: Decimal, tasks: int, shots: int
-    ) -> None:
-        rates = card(**priced(format(per_shot, "f"), format(per_task, "f")))
-        assert charge(rates, Usage(tasks=tasks, shots=shots)) <= estimate(rates, workload(job().spec), START)
+from support.build import backend, job, policy
 
 
 class TestAcceptance:

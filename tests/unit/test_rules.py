@@ -12,12 +12,13 @@ from pydantic import BaseModel, ValidationError
 from hybridjob.api.common import Resource
 from hybridjob.api.crds import structural_schema
 from hybridjob.api.hybridjob import HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec
-from hybridjob.api.policy import BackendSpec, LabelSelectorRequirement, PolicySpec
+from hybridjob.api.policy import BackendSpec, ClassicalPolicy, LabelSelectorRequirement, PolicySpec
 from hybridjob.api.rates import RateCard
 from support.api_server import Refusal, evaluate, instances, refusals, with_defaults
 
 MODELS: list[type[Resource]] = [
-    HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, LabelSelectorRequirement, PolicySpec, RateCard
+    HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, ClassicalPolicy, LabelSelectorRequirement,
+    PolicySpec, RateCard
 ]  # fmt: skip
 
 MAXCUT = {"type": "MaxCut", "inline": {"nodes": 2}}
@@ -25,6 +26,14 @@ TABLE = {"type": "FeatureSelection", "uri": "data.csv", "parameters": {"target":
 CIRCUIT = {"type": "Circuit", "text": "qubit q;"}
 BACKEND = {"name": "aer", "kind": "Simulator", "sdk": "Qiskit", "qubits": 4}
 BUDGET = {"name": "all", "limit": "1", "currency": "USD"}
+SECONDS = {"formula": "PerSecond", "currency": "USD", "perSecond": "1.6"}
+GATES = {
+    "formula": "GateShots",
+    "currency": "AQT",
+    "perTask": "12.4166",
+    "perOneQubitGateShot": "0.000220",
+    "perTwoQubitGateShot": "0.000975",
+}
 STEPS = {"standardize": {}, "minMax": {}, "pca": {"components": 2}, "selectKBest": {"k": 2}}
 
 GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
@@ -52,7 +61,12 @@ GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
     (LabelSelectorRequirement, {"key": "team", "operator": "In", "values": ["a"]}),
     (RateCard, {"formula": "Free"}),
     (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "0.3", "perShot": "0.01"}),
-    (RateCard, {"formula": "PerSecond", "currency": "USD", "perSecond": "1.6"}),
+    (RateCard, SECONDS | {"validFrom": "2026-01-01T00:00:00Z", "validUntil": "2026-02-01T00:00:00Z"}),
+    (RateCard, {"formula": "PerHour", "currency": "USD", "perHour": "7000"}),
+    (RateCard, {"formula": "HQC", "currency": "HQC", "perHqc": "1"}),
+    (RateCard, GATES),
+    (ClassicalPolicy, {}),
+    (ClassicalPolicy, {"rateCard": SECONDS}),
 ]
 
 BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
@@ -91,8 +105,18 @@ BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
     (LabelSelectorRequirement, {"key": "team", "operator": "Exists", "values": ["a"]}, "with In and NotIn"),
     (RateCard, {"formula": "Free", "currency": "USD"}, "with every formula but Free"),
     (RateCard, {"formula": "PerSecond", "perSecond": "1"}, "with every formula but Free"),
-    (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "1"}, "perTask and perShot"),
-    (RateCard, {"formula": "Free", "perShot": "1"}, "perTask and perShot"),
+    (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "1"}, "with formula PerTaskPerShot, and"),
+    (RateCard, {"formula": "Free", "perShot": "1"}, "with formula PerTaskPerShot, and"),
+    (RateCard, {"formula": "Free", "perTask": "1"}, "with formula PerTaskPerShot and GateShots"),
+    (RateCard, {"formula": "PerHour", "currency": "USD"}, "with formula PerHour"),
+    (RateCard, {"formula": "HQC", "currency": "HQC"}, "with formula HQC"),
+    (RateCard, {"formula": "GateShots", "currency": "AQT", "perTask": "1"}, "with formula GateShots, and"),
+    (
+        RateCard,
+        SECONDS | {"validFrom": "2026-02-01T00:00:00Z", "validUntil": "2026-01-01T00:00:00Z"},
+        "after validFrom",
+    ),
+    (ClassicalPolicy, {"rateCard": {"formula": "HQC", "currency": "HQC", "perHqc": "1"}}, "must be Free, PerSecond or"),
     (RateCard, {"formula": "PerSecond", "currency": "USD"}, "with formula PerSecond"),
     (RateCard, {"formula": "Free", "perSecond": "1"}, "with formula PerSecond"),
 ]

@@ -94,8 +94,9 @@ Timestamp = Annotated[
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A count; beyond 2^53 readers of JSON begin to round."""
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(json_schema_extra={"maxLength": 3})]
-"""An ISO 4217 code."""
+CURRENCY_PATTERN = r"^([A-Z]{3}|QPUSeconds|Shots|Tasks)$"
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN), Field(json_schema_extra={"maxLength": 10})]
+"""An ISO 4217 code; or HQC, QPUSeconds, Shots or Tasks, which are counted like money and never converted."""
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 """A DNS label (RFC 1123)."""
 Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN, max_length=11)]

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from hybridjob.api.common import (
     CPU_PATTERN,
+    CURRENCY_PATTERN,
     IMAGE_PATTERN,
     LABEL_VALUE_PATTERN,
     MEMORY_PATTERN,
@@ -196,7 +197,7 @@ _PATTERNS = {
     RELATIVE_PATH_PATTERN: "must be a relative path without . and .., such as data/graph.json",
     CPU_PATTERN: "must be an amount of processor time such as 500m or 2",
     MEMORY_PATTERN: "must be an amount of memory such as 512Mi or 4Gi",
-    r"^[A-Z]{3}$": "must be a currency code of three capital letters, such as USD",
+    CURRENCY_PATTERN: "must be a currency code such as USD, or one of QPUSeconds, Shots, Tasks and HQC",
     r"^Fake[A-Za-z0-9]+$": "must be the name of a snapshot, such as FakeTorino",
     r"^[IXYZ]+$": "must be a Pauli string of the letters I, X, Y and Z, such as ZZI",
 }

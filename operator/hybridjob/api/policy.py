@@ -85,6 +85,17 @@ class ClassicalPolicy(Resource):
     image: Image | None = None
     """The solver image on a cluster; the default is the operator's."""
     resources: Resources = Resources()
+    rate_card: RateCard = FREE
+    """What its time costs."""
+
+    rules = (
+        Rule(
+            cel="!has(self.rateCard) || self.rateCard.formula in ['Free', 'PerSecond', 'PerHour']",
+            message="must be Free, PerSecond or PerHour for the classical solver",
+            holds=lambda c: c.rate_card.formula in ("Free", "PerSecond", "PerHour"),
+            field="rateCard.formula",
+        ),
+    )
 
 
 class BudgetSpec(Resource):

@@ -30,7 +30,7 @@ from hybridjob.engine.facts import Facts
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
 from hybridjob.engine.pricing import display
-from hybridjob.engine.routing import CLASSICAL, Exclusion, Option, quantum_options, record, why_none
+from hybridjob.engine.routing import Choice, Exclusion, Option, record, why_none
 
 _RETRY_BASE_SECONDS = 1
 _RETRY_CAP_SECONDS = 30
@@ -215,31 +215,29 @@ class _Pass(Draft):
         if len(self.attempts) >= MAX_ATTEMPTS_KEPT:
             self._fail("SolverFailed", f"no answer after {len(self.attempts)} attempts")
             return
-        options = self._options()
-        if self._route == "Classical":
-            chosen: Option | None = CLASSICAL
-        else:
-            usable = [option for option in options if option.reason is None]
-            chosen = next(filter(self._is_granted, usable), usable[0] if usable else None)
-        self.decision = record(self.job, options, chosen)
+        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent, self._excluded())
+        options, classical = choice.quantum(), choice.classical()
+        usable = [o for o in ([classical] if self._route == "Classical" else options) if o.reason is None]
+        chosen = next(filter(self._is_granted, usable), usable[0] if usable else None)
+        self.decision = record(self.job, options, classical, chosen)
         self.chosen = chosen
         if chosen is None:
-            self._give_up(*why_none(options))
+            self._give_up(*why_none([classical] if self._route == "Classical" else options))
         elif chosen.estimate and chosen.currency and not self._is_granted(chosen):
             self._reserve(chosen, chosen.estimate, chosen.currency)
         else:
             self._start(chosen)
 
-    def _options(self) -> list[Option]:
+    def _excluded(self) -> dict[str, Exclusion]:
         excluded = {
             attempt.backend: Exclusion("BackendUnavailable", attempt.message)
             for attempt in self.attempts
             if attempt.reason == "BackendUnavailable"
         }
-        reservation = self.facts.reservation
-        if reservation is not None and not reservation.granted:
-            excluded[reservation.backend] = Exclusion("BudgetExceeded", reservation.message)
-        return quantum_options(self.job, self.policy, self.facts, self.now, self.spent(), excluded)
+        refused = self.facts.reservation
+        if refused is not None and not refused.granted:
+            excluded[refused.backend] = Exclusion("BudgetExceeded", refused.message, refused.refusal, refused.budgets)
+        return excluded
 
     def _is_granted(self, option: Option) -> bool:
         reservation = self.facts.reservation

@@ -6,7 +6,6 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import (
-    CLASSICAL_BACKEND,
     MAX_ATTEMPTS_KEPT,
     AttemptStatus,
     CostStatus,
@@ -20,7 +19,7 @@ from hybridjob.engine.conditions import conditions_of
 from hybridjob.engine.facts import AttemptFacts, Facts
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import end_attempt
-from hybridjob.engine.policies import find_backend
+from hybridjob.engine.policies import rate_card_of
 from hybridjob.engine.pricing import ZERO
 from hybridjob.engine.routing import Option
 
@@ -67,14 +66,14 @@ class Draft:
         reserved = None
         if reservation is not None and reservation.granted and reservation.attempt == number:
             reserved = reservation.amount if reservation.backend == backend else None
-        spec = find_backend(self.policy, backend) if backend != CLASSICAL_BACKEND else None
+        card = rate_card_of(self.policy, backend)
         attempt = AttemptStatus(
             number=number,
             route=route,
             backend=backend,
             state="Pending",
             created_time=self.now,
-            rate_card=spec.rate_card if spec is not None and spec.rate_card.currency is not None else None,
+            rate_card=card if card.currency is not None else None,
             reserved=reserved,
         )
         self.attempts.append(attempt)
@@ -167,20 +166,22 @@ class Draft:
             decision=self.decision,
         )
 
-    def spent(self) -> Decimal:
-        return sum((attempt.cost for attempt in self.attempts if attempt.cost), ZERO)
+    def spent(self, currency: str | None) -> Decimal:
+        """What the attempts that ended have cost in this currency: those in others are never converted."""
+        costs = (a.cost for a in self.attempts if a.cost and a.rate_card and a.rate_card.currency == currency)
+        return sum(costs, ZERO)
 
     def _cost(self) -> CostStatus:
         before = self.previous.cost
         estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
         if self.chosen is not None:
             estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
-        return CostStatus(
-            currency=currency,
-            estimated=estimated,
-            reserved=sum((a.reserved for a in self.attempts if a.reserved and a.state in OPEN), ZERO),
-            actual=self.spent(),
+        held = (
+            a.reserved
+            for a in self.attempts
+            if a.reserved and a.state in OPEN and a.rate_card and a.rate_card.currency == currency
         )
+        return CostStatus(currency=currency, estimated=estimated, reserved=sum(held, ZERO), actual=self.spent(currency))
 
     def _latency(self, ended: bool, starts: list[datetime]) -> LatencyStatus:
         return LatencyStatus(

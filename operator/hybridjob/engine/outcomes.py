@@ -79,7 +79,7 @@ def _signal_name(number: int) -> str:
 
 def _cost(attempt: AttemptStatus, facts: AttemptFacts) -> Decimal | None:
     """What to charge. Without a verdict nobody knows what the provider did, so all that was reserved is charged, unless
-    the price is by the second, which the runtime measured, or the solver never began."""
+    the price is by time, which the runtime measured, or the solver never began."""
     if attempt.reserved is None:
         return None
     if facts.start_time is None:
@@ -87,11 +87,12 @@ def _cost(attempt: AttemptStatus, facts: AttemptFacts) -> Decimal | None:
     card = attempt.rate_card
     if card is None:
         return attempt.reserved
-    if facts.verdict is not None:
-        return charge(card, facts.verdict.usage)
-    if card.formula == "PerSecond":
-        return charge(card, Usage(seconds=_seconds(facts.start_time, facts.end_time) or 0.0))
-    return attempt.reserved
+    # A classical solver reports what it used of a quantum backend: nothing.
+    usage = facts.verdict.usage if facts.verdict is not None and attempt.route == "Quantum" else None
+    if usage is None and card.formula in ("PerSecond", "PerHour"):
+        usage = Usage(seconds=_seconds(facts.start_time, facts.end_time) or 0.0)
+    cost = charge(card, usage) if usage is not None else None
+    return attempt.reserved if cost is None else cost
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

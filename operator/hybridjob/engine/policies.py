@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import BackendSpec, LabelSelector, LabelSelectorRequirement, QuantumBackendPolicy
+from hybridjob.api.rates import FREE, RateCard
+from hybridjob.api.status import CLASSICAL_BACKEND
 
 
 class NoPolicyError(Exception):
@@ -59,3 +61,11 @@ def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> 
 def find_backend(policy: QuantumBackendPolicy, name: str) -> BackendSpec | None:
     """The backend of that name, unless the policy has dropped it."""
     return next((backend for backend in policy.spec.backends if backend.name == name), None)
+
+
+def rate_card_of(policy: QuantumBackendPolicy, backend: str) -> RateCard:
+    """What the backend costs, or the classical solver; free where the policy has dropped it."""
+    if backend == CLASSICAL_BACKEND:
+        return policy.spec.classical.rate_card
+    spec = find_backend(policy, backend)
+    return spec.rate_card if spec is not None else FREE

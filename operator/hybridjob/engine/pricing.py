@@ -1,4 +1,8 @@
-"""Rate cards: the most that an attempt can cost before it starts, and what it did cost after it ended."""
+"""Rate cards: the most that an attempt can cost before it starts, and what it did cost after it ended.
+
+The formulas are those of the providers' public price lists: Amazon Braket charges by task and shot, and reservations
+by the hour; IBM by the second that the processor is locked; IonQ on Azure by gate and shot; Quantinuum by its credits.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +15,21 @@ from hybridjob.contract.problems import ExpectationParameters
 from hybridjob.contract.verdict import Usage
 
 _MICRO = Decimal("0.000001")
+_HOUR = 3600
 ZERO = Decimal(0)
 
 
 class PriceUnknownError(Exception):
-    """The rate card says no price for this instant; the message says why."""
+    """The rate card says no price for this work at this instant; the message says why."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What one circuit holds."""
+
+    one_qubit: int
+    two_qubit: int
+    measurements: int
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,22 @@ class Workload:
 
     tasks: int
     shots: int
+    """Of all tasks together."""
     seconds: int
+    gates: Gates | None = None
+    """Of each task's circuit; None where that is not known before it is built."""
+    expected_seconds: float | None = None
+    """Of the attempts that came before, where there were any."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """In the unit of the rate card, rounded up to 6 fraction digits."""
+
+    expected: Decimal
+    """What it will cost as far as is known; the maximum where nothing better is."""
+    maximum: Decimal
+    """What is reserved: it cannot cost more."""
 
 
 def round_up(amount: Decimal) -> Decimal:
@@ -32,7 +61,7 @@ def round_up(amount: Decimal) -> Decimal:
     return amount.quantize(_MICRO, rounding=ROUND_CEILING).normalize() + ZERO
 
 
-def workload(spec: HybridJobSpec) -> Workload:
+def workload(spec: HybridJobSpec, problem_size: int | None = None) -> Workload:
     """What one quantum attempt of the job asks for at most.
 
     QAOA searches its angles classically, so only the final circuit is a task. An expectation value needs a task for
@@ -40,28 +69,70 @@ def workload(spec: HybridJobSpec) -> Workload:
     """
     if spec.quantum is None:
         return Workload(0, 0, 0)
-    tasks = 1
+    tasks, gates = 1, None
     if spec.problem.type == "Expectation":
         tasks = len(ExpectationParameters.model_validate(spec.problem.parameters).observable)
-    return Workload(tasks, tasks * spec.quantum.shots, spec.limits.active_deadline_seconds)
+    elif spec.problem.type != "Circuit" and problem_size is not None:
+        gates = qaoa_gates(problem_size, spec.quantum.layers)
+    return Workload(tasks, tasks * spec.quantum.shots, spec.limits.active_deadline_seconds, gates)
 
 
-def estimate(card: RateCard, work: Workload, now: datetime) -> Decimal:
-    """The most that `work` can cost. Raises PriceUnknownError when the rate card has expired."""
+def classical_workload(spec: HybridJobSpec) -> Workload:
+    """What one classical attempt of the job asks for at most: time."""
+    return Workload(0, 0, spec.limits.active_deadline_seconds)
+
+
+def qaoa_gates(qubits: int, layers: int) -> Gates:
+    """The most that a QAOA circuit can hold, before a device's coupling adds swaps: a Hadamard for each qubit; in each
+    layer CX, RZ, CX for each pair, and RZ and RX for each qubit."""
+    pairs = qubits * (qubits - 1) // 2
+    return Gates(qubits + layers * (pairs + 2 * qubits), layers * 2 * pairs, qubits)
+
+
+def estimate(card: RateCard, work: Workload, now: datetime) -> Estimate:
+    """What `work` may cost. Raises PriceUnknownError when the rate card does not hold now, or does not tell."""
     if card.formula == "Free":
-        return ZERO
+        return Estimate(ZERO, ZERO)
+    if card.valid_from is not None and now < card.valid_from:
+        raise PriceUnknownError(f"its rate card holds from {format_timestamp(card.valid_from)} on")
     if card.valid_until is not None and now >= card.valid_until:
         raise PriceUnknownError(f"its rate card expired at {format_timestamp(card.valid_until)}")
-    return _price(card, work.tasks, work.shots, Decimal(work.seconds))
+    maximum = _price(card, work, Decimal(work.seconds))
+    if maximum is None:
+        raise PriceUnknownError(f"formula {card.formula} needs the gates of the circuit, which is not built yet")
+    if work.expected_seconds is None:
+        return Estimate(maximum, maximum)
+    expected = _price(card, work, Decimal(str(work.expected_seconds)))
+    return Estimate(maximum if expected is None else min(expected, maximum), maximum)
 
 
-def charge(card: RateCard, usage: Usage) -> Decimal:
-    """What an attempt with this usage cost."""
-    return _price(card, usage.tasks, usage.shots, Decimal(str(usage.seconds)))
+def charge(card: RateCard, usage: Usage) -> Decimal | None:
+    """What an attempt with this usage cost; None where the usage does not tell."""
+    return _price(card, Workload(usage.tasks, usage.shots, 0), Decimal(str(usage.seconds)))
 
 
-def _price(card: RateCard, tasks: int, shots: int, seconds: Decimal) -> Decimal:
-    amount = tasks * (card.per_task or ZERO) + shots * (card.per_shot or ZERO) + seconds * (card.per_second or ZERO)
+def _price(card: RateCard, work: Workload, seconds: Decimal) -> Decimal | None:
+    tasks, shots, gates = work.tasks, work.shots, work.gates
+    match card.formula:
+        case "Free":
+            amount = ZERO
+        case "PerTaskPerShot":
+            amount = tasks * (card.per_task or ZERO) + shots * (card.per_shot or ZERO)
+        case "PerSecond":
+            amount = seconds * (card.per_second or ZERO)
+        case "PerHour":
+            amount = seconds * (card.per_hour or ZERO) / _HOUR
+        case "GateShots":
+            if gates is None:
+                return None
+            per_shot = gates.one_qubit * (card.per_one_qubit_gate_shot or ZERO)
+            per_shot += gates.two_qubit * (card.per_two_qubit_gate_shot or ZERO)
+            amount = tasks * (card.per_task or ZERO) + shots * per_shot
+        case "HQC":
+            if gates is None:
+                return None
+            weight = gates.one_qubit + 10 * gates.two_qubit + 5 * gates.measurements
+            amount = (tasks * Decimal(5) + shots * Decimal(weight) / 5000) * (card.per_hqc or ZERO)
     return round_up(amount)
 
 

@@ -1,18 +1,26 @@
 """Which routes are open to a job, in order of preference, and what rules out each of the others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from hybridjob.api.hybridjob import HybridJob, HybridJobSpec, QuantumSpec
+from hybridjob.api.hybridjob import HybridJob, QuantumSpec
 from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
+from hybridjob.api.rates import RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND, DecisionStatus, FallbackReason, OptionStatus, Route
-from hybridjob.engine.accounts import Claim
-from hybridjob.engine.budgets import claims_of
+from hybridjob.engine.affordability import Spent, shortage
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.policies import find_backend
-from hybridjob.engine.pricing import ZERO, PriceUnknownError, display, estimate, workload
+from hybridjob.engine.pricing import (
+    ZERO,
+    PriceUnknownError,
+    Workload,
+    classical_workload,
+    display,
+    estimate,
+    workload,
+)
 
 
 @dataclass(frozen=True)
@@ -21,78 +29,98 @@ class Option:
 
     route: Route
     backend: str
-    estimate: Decimal | None
-    currency: str | None
-    reason: FallbackReason | None
     message: str
+    reason: FallbackReason | None = None
+    word: str | None = None
+    """What rules it out, in a word that says more than the reason: PriceUnknown, UnitMismatch, LedgerFull."""
+    estimate: Decimal | None = None
+    """The most that it can cost."""
+    currency: str | None = None
+    budgets: tuple[str, ...] = ()
+    """The budgets that rule it out now, and will have room for it again."""
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A backend that has been tried and cannot be used for this job any more."""
+    """What rules out a backend for this job, whatever else speaks for it: it was tried, or refused money."""
 
     reason: FallbackReason
     message: str
+    word: str | None = None
+    budgets: tuple[str, ...] = ()
 
 
-def quantum_options(
-    job: HybridJob,
-    policy: QuantumBackendPolicy,
-    facts: Facts,
-    now: datetime,
-    spent: Decimal,
-    excluded: Mapping[str, Exclusion],
-) -> list[Option]:
-    """Every backend in order of preference: the job's order where it names some, the policy's otherwise.
+@dataclass(frozen=True)
+class Choice:
+    """What the options of a job are weighed by."""
 
-    `spent` is what the job's attempts have cost so far.
-    """
-    quantum = job.spec.quantum
-    if quantum is None:
-        return []
-    names = quantum.backends or [backend.name for backend in policy.spec.backends]
-    options = []
-    for name in names:
-        backend = find_backend(policy, name)
+    job: HybridJob
+    policy: QuantumBackendPolicy
+    facts: Facts
+    now: datetime
+    spent: Spent
+    excluded: Mapping[str, Exclusion]
+
+    def quantum(self) -> list[Option]:
+        """Every backend in order of preference: the job's order where it names some, the policy's otherwise."""
+        quantum = self.job.spec.quantum
+        if quantum is None:
+            return []
+        names = quantum.backends or [backend.name for backend in self.policy.spec.backends]
+        return [self._backend(quantum, name) for name in names]
+
+    def classical(self) -> Option:
+        """The classical solver, which may have a price, too."""
+        option = Option("Classical", CLASSICAL_BACKEND, "the classical solver")
+        card = self.policy.spec.classical.rate_card
+        why = self.excluded.get(CLASSICAL_BACKEND)
+        if why is not None and why.reason == "BudgetExceeded":
+            return _excluded(option, why)
+        return self._priced(option, card, classical_workload(self.job.spec))
+
+    def _backend(self, quantum: QuantumSpec, name: str) -> Option:
+        """Capabilities first, then money: what cannot run need not be priced."""
+        backend = find_backend(self.policy, name)
         if backend is None:
-            message = f"policy {policy.metadata.name} has no backend named {name}"
-            options.append(Option("Quantum", name, None, None, "BackendUnavailable", message))
-        elif name in excluded:
-            options.append(Option("Quantum", name, None, None, excluded[name].reason, excluded[name].message))
-        else:
-            options.append(_weigh(job, quantum, policy, backend, facts, spent, now))
-    return options
+            message = f"policy {self.policy.metadata.name} has no backend named {name}"
+            return Option("Quantum", name, message, "BackendUnavailable")
+        option = Option("Quantum", name, f"{backend.kind} on {backend.sdk}")
+        if name in self.excluded:
+            return _excluded(option, self.excluded[name])
+        incapable = _incapability(quantum, backend, self.facts)
+        if incapable:
+            return replace(option, reason="BackendUnavailable", message=incapable)
+        return self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
+
+    def _priced(self, option: Option, card: RateCard, work: Workload) -> Option:
+        if card.currency is None:
+            return replace(option, estimate=ZERO, message=f"{option.message}, free")
+        option = replace(option, currency=card.currency)
+        try:
+            cost = estimate(card, work, self.now).maximum
+        except PriceUnknownError as error:
+            message = f"price unknown, so nothing is submitted: {error}"
+            return replace(option, reason="BudgetExceeded", word="PriceUnknown", message=message)
+        option = replace(option, estimate=cost)
+        reservation = self.facts.reservation
+        if reservation is None or not reservation.granted or reservation.backend != option.backend:
+            # What is reserved already counts among what is used, and is not asked for twice.
+            lacking = shortage(
+                self.job, self.policy, option.backend, cost, card.currency, self.facts, self.spent, self.now
+            )
+            if lacking is not None:
+                return replace(
+                    option,
+                    reason="BudgetExceeded",
+                    word=lacking.word,
+                    message=lacking.message,
+                    budgets=lacking.budgets,
+                )
+        return replace(option, message=f"{option.message}, at most {display(cost, card.currency)}")
 
 
-def _weigh(
-    job: HybridJob,
-    quantum: QuantumSpec,
-    policy: QuantumBackendPolicy,
-    backend: BackendSpec,
-    facts: Facts,
-    spent: Decimal,
-    now: datetime,
-) -> Option:
-    """Capabilities first, then money: what cannot run need not be priced."""
-    spec, namespace = job.spec, job.metadata.namespace or ""
-    incapable = _incapability(quantum, backend, facts)
-    if incapable:
-        return Option("Quantum", backend.name, None, None, "BackendUnavailable", incapable)
-    card = backend.rate_card
-    try:
-        cost = estimate(card, workload(spec), now)
-    except PriceUnknownError as error:
-        message = f"price unknown, so nothing is submitted: {error}"
-        return Option("Quantum", backend.name, None, card.currency, "BudgetExceeded", message)
-    reservation = facts.reservation
-    is_reserved = reservation is not None and reservation.granted and reservation.backend == backend.name
-    if card.currency is not None and not is_reserved:  # what is reserved already counts among what is used
-        claims = claims_of(policy, namespace, backend.name, card.currency, now)
-        too_dear = _unaffordable(spec, policy, claims, facts, spent, cost, card.currency)
-        if too_dear:
-            return Option("Quantum", backend.name, cost, card.currency, "BudgetExceeded", too_dear)
-    price = "free" if card.currency is None else f"at most {display(cost, card.currency)}"
-    return Option("Quantum", backend.name, cost, card.currency, None, f"{backend.kind} on {backend.sdk}, {price}")
+def _excluded(option: Option, why: Exclusion) -> Option:
+    return replace(option, reason=why.reason, message=why.message, word=why.word, budgets=why.budgets)
 
 
 def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> str | None:
@@ -103,37 +131,6 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
     if quantum.shots > backend.max_shots:
         return f"the job asks for {quantum.shots} shots, and this backend allows {backend.max_shots}"
     return facts.unavailable.get(backend.name)
-
-
-def _unaffordable(
-    spec: HybridJobSpec,
-    policy: QuantumBackendPolicy,
-    claims: Sequence[Claim],
-    facts: Facts,
-    spent: Decimal,
-    cost: Decimal,
-    currency: str,
-) -> str | None:
-    limits = spec.limits
-    if limits.max_cost is not None:
-        if limits.currency != currency:
-            return f"priced in {currency}, and limits.maxCost is in {limits.currency}: currencies are never converted"
-        if spent + cost > limits.max_cost:
-            already = f" after {display(spent, currency)} spent" if spent else ""
-            return (
-                f"estimated at {display(cost, currency)}{already}, above limits.maxCost "
-                f"{display(limits.max_cost, currency)}"
-            )
-    if policy.spec.budgets and not claims:
-        return f"policy {policy.metadata.name} has budgets, but none in {currency}"
-    for claim in claims:
-        left = claim.limit - facts.used.get(claim.series, ZERO)
-        if cost > left:
-            return (
-                f"estimated at {display(cost, currency)}, and budget {claim.budget} of policy {policy.metadata.name} "
-                f"has {display(max(ZERO, left), currency)} left of {display(claim.limit, currency)}"
-            )
-    return None
 
 
 def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
@@ -148,27 +145,32 @@ def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
 
 def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> DecisionStatus:
     """What would be decided first about a new job: the decision without the run."""
-    options = quantum_options(job, policy, facts, now, ZERO, {})
+    choice = Choice(job, policy, facts, now, lambda _: ZERO, {})
+    options, classical = choice.quantum(), choice.classical()
     if job.spec.strategy == "ClassicalOnly":
-        return record(job, options, CLASSICAL)
+        return record(job, options, classical, chosen=classical if classical.reason is None else None)
     chosen = next((option for option in options if option.reason is None), None)
-    if chosen is None and why_none(options)[0] in job.spec.fallback.on:
-        chosen = CLASSICAL
-    return record(job, options, chosen)
+    if chosen is None and why_none(options)[0] in job.spec.fallback.on and classical.reason is None:
+        chosen = classical
+    return record(job, options, classical, chosen)
 
 
-def record(job: HybridJob, options: Sequence[Option], chosen: Option | None) -> DecisionStatus:
+def record(job: HybridJob, options: Sequence[Option], classical: Option, chosen: Option | None) -> DecisionStatus:
     """The decision as it stands in the status, with every option that was weighed. `chosen` is None when nothing can be
     chosen."""
     rejected = [
-        _status(option, option.reason or "LowerPreference", option.message)
+        _status(option, option.word or option.reason or "LowerPreference", option.message)
         for option in options
         if chosen is None or option.backend != chosen.backend
     ]
+    if chosen is None or chosen.route == "Quantum":
+        if classical.reason is not None:
+            rejected.append(_status(classical, classical.word or classical.reason, classical.message))
+        elif chosen is not None:
+            rejected.append(_status(classical, "KeptForFallback", "answers when the quantum route ends badly"))
     if chosen is None:
         return DecisionStatus(rejected=rejected)
     if chosen.route == "Quantum":
-        rejected.append(_status(CLASSICAL, "KeptForFallback", "answers when the quantum route ends badly"))
         return DecisionStatus(chosen=_status(chosen, "Preferred", chosen.message), rejected=rejected)
     if job.spec.strategy == "ClassicalOnly":
         why = "routing.strategy is ClassicalOnly" if job.spec.quantum else "the job has no quantum route"
@@ -185,6 +187,3 @@ def _status(option: Option, reason: str, message: str) -> OptionStatus:
         reason=reason,
         message=message[:2048],
     )
-
-
-CLASSICAL = Option("Classical", CLASSICAL_BACKEND, ZERO, None, None, "the classical solver, free")

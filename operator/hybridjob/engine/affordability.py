@@ -1,0 +1,70 @@
+"""Whether there is money for an attempt, and where not, which limit stands in its way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.engine.budgets import claims_of
+from hybridjob.engine.facts import Facts
+from hybridjob.engine.pricing import ZERO, display
+
+Spent = Callable[[str], Decimal]
+"""What the job's attempts have cost so far, in a currency."""
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Why there is no money."""
+
+    word: str
+    """One word for machines."""
+    message: str
+    budgets: tuple[str, ...] = ()
+    """The budgets that have no room now, and will have again."""
+
+
+def shortage(
+    job: HybridJob,
+    policy: QuantumBackendPolicy,
+    backend: str,
+    cost: Decimal,
+    currency: str,
+    facts: Facts,
+    spent: Spent,
+    now: datetime,
+) -> Shortage | None:
+    """What stands in the way of an attempt that may cost so much, or None."""
+    limits = job.spec.limits
+    if limits.max_cost is not None:
+        if limits.currency != currency:
+            message = (
+                f"priced in {currency}, and limits.maxCost is in {limits.currency}: currencies are never converted"
+            )
+            return Shortage("UnitMismatch", message)
+        before = spent(currency)
+        if before + cost > limits.max_cost:
+            already = f" after {display(before, currency)} spent" if before else ""
+            return Shortage(
+                "BudgetExceeded",
+                f"estimated at {display(cost, currency)}{already}, above limits.maxCost "
+                f"{display(limits.max_cost, currency)}",
+            )
+    claims = claims_of(policy, job.metadata.namespace or "", backend, currency, now)
+    name = policy.metadata.name
+    if policy.spec.budgets and not claims:
+        return Shortage("UnitMismatch", f"policy {name} has budgets, but none in {currency}")
+    left = {claim: claim.limit - facts.used.get(claim.series, ZERO) for claim in claims}
+    lacking = [claim for claim in claims if cost > left[claim]]
+    if not lacking:
+        return None
+    parts = [
+        f"budget {claim.budget} of policy {name} has {display(max(ZERO, left[claim]), currency)} left of "
+        f"{display(claim.limit, currency)}"
+        for claim in lacking
+    ]
+    message = f"estimated at {display(cost, currency)}, and {' and '.join(parts)}"
+    hopeless = any(cost > claim.limit for claim in lacking)
+    return Shortage("BudgetExceeded", message, () if hopeless else tuple(claim.budget for claim in lacking))
