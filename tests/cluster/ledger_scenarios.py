@@ -1,4 +1,4 @@
-"""What the ledger's tests do inside the cluster's network: `python ledger_scenarios.py SCENARIO NAMESPACE` prints JSON."""
+"""What the ledger's tests do in the cluster's network: `python ledger_scenarios.py SCENARIO NAMESPACE` prints JSON."""
 
 import asyncio
 import json
