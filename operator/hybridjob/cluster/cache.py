@@ -161,7 +161,14 @@ class Cache:
                 self.on_change(record.uid)
 
     def put_namespace(self, raw: Object) -> None:
-        self.namespaces[raw["metadata"]["name"]] = raw["metadata"].get("labels", {})
+        """Keep a namespace's labels: they say which policies its jobs may use."""
+        name, labels = raw["metadata"]["name"], raw["metadata"].get("labels", {})
+        if self.namespaces.get(name) == labels:
+            return
+        self.namespaces[name] = labels
+        for record in self.jobs.values():
+            if record.namespace == name and record.state not in TERMINAL:
+                self.on_change(record.uid)
 
     # Children
 
