@@ -1,53 +1,32 @@
-"""Files of objects, as `kubectl apply -f` takes them: loaded, typed, and checked against each other.
+"""Objects as `kubectl apply -f` takes them: loaded from files or memory, typed, and checked against each other.
 
 Every error of every file is reported at once, with its file, its line and what must hold.
 """
 
 import re
+import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from hybridjob.api.common import ObjectMeta
 from hybridjob.api.errors import Complaint, FieldError, ManifestError, among, explain, one_of, path_of, shown
 from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.kubernetes import ConfigMap, Secret
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.problem_data import read_problem
 from hybridjob.api.yaml_source import MAX_BYTES, Document, read_documents
 from hybridjob.contract.base import Model
 
-__all__ = ["FieldError", "ManifestError", "Manifests", "Source", "load_files"]
+__all__ = ["FieldError", "Given", "ManifestError", "Manifests", "Source", "Text", "load_files"]
 
 Key = tuple[str, str]
 """Namespace and name."""
 DEFAULT_NAMESPACE = "default"
-
-
-class ConfigMap(Model):
-    """The part of a ConfigMap that jobs can refer to."""
-
-    api_version: Literal["v1"]
-    kind: Literal["ConfigMap"]
-    metadata: ObjectMeta
-    data: dict[str, str] = {}
-    binary_data: dict[str, str] = {}
-    immutable: bool | None = None
-
-
-class Secret(Model):
-    """A Secret may stand in the files, for the cluster's sake; nothing here reads it."""
-
-    api_version: Literal["v1"]
-    kind: Literal["Secret"]
-    metadata: ObjectMeta
-    type: str = "Opaque"
-    data: dict[str, str] = {}
-    string_data: dict[str, str] = {}
-    immutable: bool | None = None
 
 
 _KINDS: dict[str, type[ConfigMap | Secret | HybridJob | QuantumBackendPolicy]] = {
@@ -58,6 +37,20 @@ _KINDS: dict[str, type[ConfigMap | Secret | HybridJob | QuantumBackendPolicy]] =
 }
 _CLUSTER_SCOPED = {"QuantumBackendPolicy"}
 _NONE = (None, None)
+_GENERATED = "bcdfghjklmnpqrstvwxz2456789"
+"""What Kubernetes ends generated names with: no letters that make words."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Objects in memory, under the name that errors call them by."""
+
+    name: str
+    content: str
+
+
+Given = Path | Text | Mapping[str, Any]
+"""A file (`-` is standard input), a text, or one object."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +91,8 @@ class Manifests:
     jobs: list[HybridJob] = field(default_factory=list)
     policies: list[QuantumBackendPolicy] = field(default_factory=list)
     config_maps: dict[Key, dict[str, str]] = field(default_factory=dict)
+    others: list[dict[str, Any]] = field(default_factory=list)
+    """The objects that are not jobs as they were written, with their namespaces."""
     sources: dict[Key, Source] = field(default_factory=dict)
     """Where each job was read."""
     problems: dict[Key, Model] = field(default_factory=dict)
@@ -114,43 +109,68 @@ def key_of(metadata: ObjectMeta) -> Key:
 Check = Callable[["Manifests"], Iterable[FieldError]]
 
 
-def load_files(paths: Sequence[Path], *checks: Check) -> Manifests:
-    """Load the objects of all files; `-` is standard input. Raises ManifestError with every error of all of them.
+def load_files(
+    given: Sequence[Given], *checks: Check, namespace: str = DEFAULT_NAMESPACE, closed: bool = True
+) -> Manifests:
+    """Load all objects of what was given. Raises ManifestError with every error of all of it.
 
-    `checks` are asked for what else is wrong with the objects that could be read.
+    `checks` are asked for what else is wrong with the objects that could be read. `namespace` is that of the objects
+    which name none. `closed`: jobs may refer only to what was given with them.
     """
-    loader = _Loader()
-    for path in paths:
-        loader.read(path)
+    loader = _Loader(namespace, closed)
+    for item in given:
+        loader.read(item)
     loader.check_data()
     loader.check_references()
     for check in checks:
         loader.errors += check(loader.manifests)
     if loader.errors:
-        order = {str(path): position for position, path in enumerate(paths)}
+        order = {_name_of(item): position for position, item in enumerate(given)}
         raise ManifestError(sorted(loader.errors, key=lambda error: (order.get(error.file, -1), error.line)))
     return loader.manifests
 
 
-class _Loader:
-    """Collects objects and errors, file by file."""
+def _name_of(given: Given) -> str:
+    """What errors call it."""
+    match given:
+        case Path():
+            return str(given)
+        case Text():
+            return given.name
+    metadata = given.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return " ".join(word for word in (given.get("kind"), name) if isinstance(word, str)) or "the object"
 
-    def __init__(self) -> None:
+
+class _Loader:
+    """Collects objects and errors, one source after the other."""
+
+    def __init__(self, namespace: str, closed: bool) -> None:
         self.manifests = Manifests()
         self.errors: list[FieldError] = []
+        self._namespace = namespace
         self._config_maps: dict[Key, tuple[ConfigMap, Source]] = {}
         self._places: dict[tuple[str, str, str], str] = {}
-        self._unread: set[str] = set()
-        """Kinds of which an object may be in the files that could not be read: what names it may be right."""
+        self._unread: set[str] = set() if closed else set(_KINDS)
+        """Kinds of which an object may be where nothing was read: what names it may be right."""
 
-    def read(self, path: Path) -> None:
-        file = str(path)
-        try:
-            content = _read_bytes(path)
-        except OSError as error:
-            self.errors.append(FieldError(file, 0, "", "nothing", f"must be a readable file: {error.strerror}"))
-            self._unread.update(_KINDS)
-            return
+    def read(self, given: Given) -> None:
+        name = _name_of(given)
+        match given:
+            case Path():
+                try:
+                    content = _read_bytes(given)
+                except OSError as error:
+                    self.errors.append(FieldError(name, 0, "", "nothing", f"must be a readable file: {error.strerror}"))
+                    self._unread.update(_KINDS)
+                    return
+                self._read_yaml(name, given.parent, content)
+            case Text():
+                self._read_yaml(name, Path(), given.content.encode(errors="surrogatepass"))
+            case _:
+                self._add(Source(name, Path(), Document(dict(given), 0), "", frozenset()))
+
+    def _read_yaml(self, file: str, directory: Path, content: bytes) -> None:
         documents, errors = read_documents(file, content)
         self.errors += errors
         if errors:
@@ -160,7 +180,7 @@ class _Loader:
         text = content.decode(errors="replace")
         refused = frozenset((error.line, error.path) for error in errors)
         for document in documents:
-            self._add(Source(file, path.parent, document, text, refused))
+            self._add(Source(file, directory, document, text, refused))
 
     def _add(self, source: Source) -> None:
         value = source.document.value
@@ -172,8 +192,8 @@ class _Loader:
         kind = value["kind"]
         model = _KINDS[kind]
         body = {name: part for name, part in value.items() if name != "status"}
-        if kind not in _CLUSTER_SCOPED and isinstance(body.get("metadata"), dict):
-            body["metadata"] = {"namespace": DEFAULT_NAMESPACE} | body["metadata"]
+        if isinstance(body.get("metadata"), dict):
+            body["metadata"] = _complete(body["metadata"], None if kind in _CLUSTER_SCOPED else self._namespace)
         try:
             # By alias only: `max_cost` is not a field on the wire, whatever Python calls it.
             resource = model.model_validate(body, by_alias=True, by_name=False)
@@ -182,7 +202,7 @@ class _Loader:
             self._unread.add(kind)
             return
         if self._is_new(kind, resource.metadata, source):
-            self._keep(resource, source)
+            self._keep(resource, body, source)
 
     def _is_new(self, kind: str, metadata: ObjectMeta, source: Source) -> bool:
         namespace = "" if kind in _CLUSTER_SCOPED else key_of(metadata)[0]
@@ -194,11 +214,15 @@ class _Loader:
             self.errors += source.errors([Complaint(loc, shown(metadata.name), must)])
         return before == here
 
-    def _keep(self, resource: ConfigMap | Secret | HybridJob | QuantumBackendPolicy, source: Source) -> None:
+    def _keep(
+        self, resource: ConfigMap | Secret | HybridJob | QuantumBackendPolicy, body: dict[str, Any], source: Source
+    ) -> None:
+        if isinstance(resource, HybridJob):
+            self.manifests.jobs.append(resource)
+            self.manifests.sources[key_of(resource.metadata)] = source
+            return
+        self.manifests.others.append(body)
         match resource:
-            case HybridJob():
-                self.manifests.jobs.append(resource)
-                self.manifests.sources[key_of(resource.metadata)] = source
             case QuantumBackendPolicy():
                 self.manifests.policies.append(resource)
             case ConfigMap():
@@ -253,6 +277,17 @@ class _Loader:
         elif reference.key not in config_map.data:
             must = f"must be a key of ConfigMap {reference.name}" + among(reference.key, list(config_map.data))
             yield Complaint((*loc, "key"), shown(reference.key), must)
+
+
+def _complete(metadata: dict[str, Any], namespace: str | None) -> dict[str, Any]:
+    """With the namespace that holds where none is named, and with a name where one is to be generated."""
+    complete = metadata if namespace is None else {"namespace": namespace} | metadata
+    prefix = metadata.get("generateName")
+    if isinstance(prefix, str) and prefix and "name" not in metadata:
+        # As the API server does it, and on a laptop there is none: at most 63 characters.
+        ending = "".join(secrets.choice(_GENERATED) for _ in range(5))
+        complete = complete | {"name": prefix[:58] + ending}
+    return complete
 
 
 def _read_bytes(path: Path) -> bytes:
