@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from hybridjob.api.manifests import ManifestError
+from hybridjob.api.manifests import ManifestError, load_files
 from hybridjob.cli.options import BadInputError, files_argument
-from hybridjob.local.submission import load_checked
+from hybridjob.local.problems import check_by_solver
 
 
 @click.command()
@@ -17,7 +17,7 @@ def validate(files: tuple[Path, ...]) -> None:
     Exit status: 0, or 2 for bad input.
     """
     try:
-        manifests = load_checked(files)
+        manifests = load_files(files, check_by_solver)
     except ManifestError as error:
         raise BadInputError(str(error)) from error
     jobs, policies = len(manifests.jobs), len(manifests.policies)

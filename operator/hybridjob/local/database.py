@@ -1,17 +1,13 @@
-"""What the store and the ledger share of SQLite: its errors in words for people, and transactions."""
+"""What the store and the ledger share of SQLite: transactions, and their errors in words for people."""
 
 import sqlite3
 
+from hybridjob.local.errors import StateError, UnknownJobError
+
+__all__ = ["BUSY_SECONDS", "Immediate", "StateError", "UnknownJobError"]
+
 BUSY_SECONDS = 60
 """How long to wait for another process's transaction; they take milliseconds."""
-
-
-class StateError(Exception):
-    """The state directory cannot be used; the message says what to do."""
-
-
-class UnknownJobError(StateError):
-    """The state directory does not hold the job that was asked for."""
 
 
 class Immediate:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.files import write_atomically
@@ -18,7 +19,9 @@ from hybridjob.contract.task import Task
 from hybridjob.engine.facts import AttemptFacts
 from hybridjob.local import sandbox
 from hybridjob.local.results import VERDICT_NAME, AttemptResult, read_result
-from hybridjob.local.store import AttemptRow, Store
+
+if TYPE_CHECKING:  # SQLite is not needed to know how a solver is called
+    from hybridjob.local.store import AttemptRow, Store
 
 TASK_NAME = "task.json"
 LOG_NAME = "solver.log"
@@ -36,7 +39,7 @@ class Solvers:
 
     def __init__(
         self,
-        store: Store,
+        store: "Store",
         slots: int,
         clock: Callable[[], datetime],
         on_change: Callable[[str], None],
@@ -78,7 +81,7 @@ class Solvers:
         """What is known of the job's attempts."""
         return {row.number: self._facts((uid, row.number), row) for row in self._store.attempts(uid)}
 
-    def _facts(self, attempt: Attempt, row: AttemptRow) -> AttemptFacts:
+    def _facts(self, attempt: Attempt, row: "AttemptRow") -> AttemptFacts:
         if row.end_time is None:
             return AttemptFacts(start_time=row.start_time)
         if attempt not in self._results:
