@@ -29,6 +29,8 @@ def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
         yield from nodes(field, f"{path}.{name}")
     if "items" in schema:
         yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}{{}}")
 
 
 ALL = [(kind + path, node) for kind, schema in SCHEMAS.items() for path, node in nodes(schema)]
@@ -44,12 +46,22 @@ def missing(fields: list[tuple[str, Schema]], *keywords: str) -> list[str]:
     return [path for path, node in fields if not node.keys() >= set(keywords)]
 
 
+def test_an_object_without_fields_is_a_map_or_says_that_it_is_open() -> None:
+    """The labels of a namespaceSelector were pruned: their map had lost the schema of its values."""
+    known = {"HybridJob.metadata", "QuantumBackendPolicy.metadata"}
+    for path, node in ALL:
+        if node["type"] == "object" and "properties" not in node and path not in known:
+            is_marker = path.endswith((".standardize", ".minMax"))
+            assert is_marker or "additionalProperties" in node or node.get("x-kubernetes-preserve-unknown-fields"), path
+
+
 # Structural schemas: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 
 
 def test_every_node_has_a_type_and_only_structural_keywords() -> None:
     allowed = {
         *("description", "type", "format", "enum", "pattern", "default", "properties", "items", "required"),
+        "additionalProperties",
         *("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "minProperties", "maxProperties"),
     }
     for path, node in ALL:

@@ -76,6 +76,8 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) ->
     if "properties" in schema:
         properties = {name: _structural(part, definitions) for name, part in schema["properties"].items()}
         result["properties"] = properties
+    if isinstance(schema.get("additionalProperties"), dict):  # a map; false is what every structural schema means
+        result["additionalProperties"] = _structural(schema["additionalProperties"], definitions)
     if "required" in schema:
         result["required"] = schema["required"]
     if "x-kubernetes-validations" in schema:
