@@ -29,8 +29,6 @@ def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
         yield from nodes(field, f"{path}.{name}")
     if "items" in schema:
         yield from nodes(schema["items"], f"{path}[]")
-    if "additionalProperties" in schema:
-        yield from nodes(schema["additionalProperties"], f"{path}{{}}")
 
 
 ALL = [(kind + path, node) for kind, schema in SCHEMAS.items() for path, node in nodes(schema)]
