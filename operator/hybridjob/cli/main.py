@@ -7,18 +7,20 @@ from typing import Any
 
 import click
 
+from hybridjob.api.errors import ManifestError
 from hybridjob.cli.options import BadInputError, NotFoundError
-from hybridjob.local.database import StateError, UnknownJobError
+from hybridjob.client.errors import ClientError, JobEndedError, NoSuchJobError, PayloadError
+from hybridjob.local.errors import StateError, UnknownJobError
 
 _COMMANDS: Mapping[str, str] = {
     "run": "hybridjob.cli.run:run",
-    "resume": "hybridjob.cli.run:resume",
+    "resume": "hybridjob.cli.resume:resume",
     "validate": "hybridjob.cli.validate:validate",
     "explain": "hybridjob.cli.explain:explain",
     "get": "hybridjob.cli.jobs:get",
     "describe": "hybridjob.cli.jobs:describe",
     "result": "hybridjob.cli.jobs:result",
-    "cancel": "hybridjob.cli.run:cancel",
+    "cancel": "hybridjob.cli.jobs:cancel",
     "policy": "hybridjob.cli.policy:policy",
     "solve": "hybridjob.cli.solve:solve",
     "operator": "hybridjob.cli.operator:operator",
@@ -41,9 +43,9 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except UnknownJobError as error:
+        except (UnknownJobError, NoSuchJobError, JobEndedError, PayloadError) as error:
             raise NotFoundError(str(error)) from error
-        except StateError as error:
+        except (StateError, ClientError, ManifestError) as error:
             raise BadInputError(str(error)) from error
 
 

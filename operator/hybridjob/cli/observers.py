@@ -12,7 +12,6 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.progress import Progress
 from hybridjob.engine.pricing import display
-from hybridjob.local.runner import Observer
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -75,6 +74,10 @@ class LiveTable:
                 status.message,
             )
         return table
+
+
+Observer = Lines | LiveTable
+"""Who is told how the jobs are doing."""
 
 
 def _iteration(progress: Progress | None) -> str:

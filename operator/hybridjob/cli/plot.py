@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import ResultStatus
-from hybridjob.cli.payload import PayloadError, read_payload
 from hybridjob.contract.verdict import Payload
 
 if TYPE_CHECKING:
@@ -19,17 +18,13 @@ class PlotError(Exception):
     """The plot cannot be drawn; the message says what must hold."""
 
 
-def plot_result(job: HybridJob, path: Path) -> None:
+def plot_result(job: HybridJob, payload: Payload, path: Path) -> None:
     """Draw the result of a job into a PNG or SVG file. Raises PlotError."""
     if path.suffix.lower() not in _FORMATS:
         raise PlotError(f"{path}: the name must end in .png or .svg")
     result = job.status.result if job.status else None
     if result is None:
         raise PlotError(f"job {job.metadata.name} has no result to draw")
-    try:
-        payload = read_payload(result)
-    except PayloadError as error:
-        raise PlotError(str(error)) from error
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

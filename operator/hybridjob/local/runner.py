@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 
 
 class Runner:
-    """Runs jobs side by side, each in a coroutine of its own, its solvers within the machine's cores."""
+    """Runs jobs side by side, each in a task of its own, its solvers within the machine's cores."""
 
     def __init__(
         self,
@@ -47,23 +47,26 @@ class Runner:
     ) -> None:
         self._store, self._name, self._observer, self._clock = store, name, observer, clock
         self._changed: dict[str, asyncio.Event] = {}
+        self._drives: dict[str, asyncio.Task[None]] = {}
+        self._cancels: asyncio.Task[None] | None = None
         self._solvers = Solvers(store, slots or len(os.sched_getaffinity(0)), clock, self._wake, observer.progressed)
 
-    async def run(self, uids: Iterable[str]) -> None:
-        """Drive these jobs until all have ended. When cancelled, ends the solvers and leaves the jobs resumable.
+    def start(self, uid: str) -> asyncio.Task[None]:
+        """Begin to drive a job of this runner. The task ends with the job, or with the error that keeps it from its
+        end; other jobs go on."""
+        if self._cancels is None:
+            self._cancels = asyncio.create_task(self._watch_cancels())
+        self._changed[uid] = asyncio.Event()
+        self._drives[uid] = asyncio.create_task(self._drive(uid))
+        return self._drives[uid]
 
-        A job that cannot be driven does not stop the others; its error is raised, in a group, when they have ended.
-        """
-        self._changed = {uid: asyncio.Event() for uid in uids}
-        cancels = asyncio.create_task(self._watch_cancels())
-        try:
-            outcomes = await asyncio.gather(*(self._drive(uid) for uid in self._changed), return_exceptions=True)
-        finally:
-            cancels.cancel()
-            await self._solvers.stop()
-        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        if errors:
-            raise ExceptionGroup("some jobs could not be driven to their end", errors)
+    async def stop(self) -> None:
+        """End the solvers, and leave the jobs that have not ended resumable."""
+        tasks = [*self._drives.values(), *([self._cancels] if self._cancels else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._solvers.stop()
 
     def _wake(self, uid: str) -> None:
         self._changed[uid].set()

@@ -151,6 +151,7 @@ class Solvers:
             exit_code = await process.wait()
         finally:
             _kill_group(process.pid)  # whatever it left behind
+            await process.wait()  # also when cancelled: its end must not find the event loop closed
             del self._processes[attempt]
         return exit_code, _detail(exit_code, memory_bytes, log_path)
 
