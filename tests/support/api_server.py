@@ -12,6 +12,8 @@ from typing import Any
 import celpy
 from hypothesis import strategies as st
 
+from hybridjob.api.budgets import TIME_ZONE_PATTERN
+
 Schema = dict[str, Any]
 Refusal = tuple[str, str]
 """Path and message."""
@@ -98,6 +100,8 @@ def instances(schema: Schema) -> st.SearchStrategy[Any]:
     match schema["type"]:
         case "string" if schema.get("format") == "date-time":
             return st.just("2026-01-31T12:00:00Z")
+        case "string" if schema.get("pattern") == TIME_ZONE_PATTERN:  # the models know which zones there are
+            return st.sampled_from(["UTC", "Africa/Cairo"])
         case "string" if "pattern" in schema:
             return st.from_regex(re.compile(schema["pattern"].replace("$", r"\Z"), re.ASCII))
         case "string":

@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from hybridjob.api.budgets import BudgetSpec, PeriodSpec
 from hybridjob.api.common import Resource
 from hybridjob.api.crds import structural_schema
 from hybridjob.api.hybridjob import HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec
@@ -18,7 +19,7 @@ from support.api_server import Refusal, evaluate, instances, refusals, with_defa
 
 MODELS: list[type[Resource]] = [
     HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, ClassicalPolicy, LabelSelectorRequirement,
-    PolicySpec, RateCard
+    PolicySpec, RateCard, BudgetSpec, PeriodSpec
 ]  # fmt: skip
 
 MAXCUT = {"type": "MaxCut", "inline": {"nodes": 2}}
@@ -59,6 +60,14 @@ GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
     (PolicySpec, {"backends": [BACKEND, BACKEND | {"name": "cirq"}], "budgets": [BUDGET, BUDGET | {"name": "b"}]}),
     (LabelSelectorRequirement, {"key": "team", "operator": "Exists"}),
     (LabelSelectorRequirement, {"key": "team", "operator": "In", "values": ["a"]}),
+    (PolicySpec, {"backends": [BACKEND | {"rateCard": SECONDS}, BACKEND | {"name": "b"}], "budgets": [BUDGET]}),
+    (PolicySpec, {"classical": {"rateCard": SECONDS}, "budgets": [BUDGET]}),
+    (BudgetSpec, BUDGET),
+    (BudgetSpec, BUDGET | {"onExceeded": "Hold", "holdSeconds": 60, "scope": "Namespace", "alerts": [50, 100]}),
+    (PeriodSpec, {"type": "Lifetime"}),
+    (PeriodSpec, {"type": "Calendar", "unit": "Month"}),
+    (PeriodSpec, {"type": "Calendar", "unit": "Week", "timeZone": "Europe/Berlin"}),
+    (PeriodSpec, {"type": "Rolling", "seconds": 3600}),
     (RateCard, {"formula": "Free"}),
     (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "0.3", "perShot": "0.01"}),
     (RateCard, SECONDS | {"validFrom": "2026-01-01T00:00:00Z", "validUntil": "2026-02-01T00:00:00Z"}),
@@ -101,6 +110,14 @@ BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
     (BackendSpec, BACKEND | {"name": "classical"}, "names the classical route"),
     (PolicySpec, {"backends": [BACKEND, BACKEND]}, "must have unique names"),
     (PolicySpec, {"budgets": [BUDGET, BUDGET]}, "must have unique names"),
+    (PolicySpec, {"classical": {"rateCard": SECONDS}, "budgets": [BUDGET | {"currency": "EUR"}]}, "in the currency of"),
+    (PolicySpec, {"backends": [BACKEND | {"rateCard": GATES}], "budgets": [BUDGET]}, "in the currency of a backend"),
+    (BudgetSpec, BUDGET | {"onExceeded": "Hold"}, "with onExceeded Hold, and only"),
+    (BudgetSpec, BUDGET | {"holdSeconds": 9}, "with onExceeded Hold, and only"),
+    (PeriodSpec, {"type": "Calendar"}, "with type Calendar, and only"),
+    (PeriodSpec, {"type": "Lifetime", "unit": "Day"}, "with type Calendar, and only"),
+    (PeriodSpec, {"type": "Rolling", "seconds": 60, "timeZone": "UTC"}, "another type than Calendar"),
+    (PeriodSpec, {"type": "Rolling"}, "with type Rolling, and only"),
     (LabelSelectorRequirement, {"key": "team", "operator": "In"}, "with In and NotIn"),
     (LabelSelectorRequirement, {"key": "team", "operator": "Exists", "values": ["a"]}, "with In and NotIn"),
     (RateCard, {"formula": "Free", "currency": "USD"}, "with every formula but Free"),

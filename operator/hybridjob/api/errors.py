@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hybridjob.api.budgets import TIME_ZONE_PATTERN
 from hybridjob.api.common import (
     CPU_PATTERN,
     CURRENCY_PATTERN,
@@ -197,6 +198,7 @@ _PATTERNS = {
     RELATIVE_PATH_PATTERN: "must be a relative path without . and .., such as data/graph.json",
     CPU_PATTERN: "must be an amount of processor time such as 500m or 2",
     MEMORY_PATTERN: "must be an amount of memory such as 512Mi or 4Gi",
+    TIME_ZONE_PATTERN: "must be a time zone of the IANA database, such as Europe/Berlin or UTC",
     CURRENCY_PATTERN: "must be a currency code such as USD, or one of QPUSeconds, Shots, Tasks and HQC",
     r"^Fake[A-Za-z0-9]+$": "must be the name of a snapshot, such as FakeTorino",
     r"^[IXYZ]+$": "must be a Pauli string of the letters I, X, Y and Z, such as ZZI",
@@ -226,7 +228,7 @@ _SENTENCES = {
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     context, value = detail.get("ctx", {}), detail["input"]
     match detail["type"]:
-        case "decimal_string" | "timestamp":
+        case "decimal_string" | "timestamp" | "time_zone":
             return detail["msg"]  # our own words
         case "string_type":
             quoted = isinstance(value, bool | int | float)

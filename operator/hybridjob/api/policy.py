@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from hybridjob.api.budgets import BudgetSpec, Scope
 from hybridjob.api.common import (
     Condition,
     Count,
@@ -19,6 +20,7 @@ from hybridjob.api.common import (
     ObjectMeta,
     Resource,
     Rule,
+    Timestamp,
     list_of,
 )
 from hybridjob.api.rates import FREE, RateCard
@@ -98,17 +100,6 @@ class ClassicalPolicy(Resource):
     )
 
 
-class BudgetSpec(Resource):
-    """A limit on what all jobs of this policy may cost together, for as long as the policy lives."""
-
-    name: Name
-    """What reports call it."""
-    limit: Money
-    """The most that may be charged and reserved together, at any time."""
-    currency: Currency
-    """The currency of the limit; it holds for costs in this currency."""
-
-
 class LabelSelectorRequirement(Resource):
     """One requirement on a label."""
 
@@ -138,6 +129,17 @@ class LabelSelector(Resource):
     """Further requirements."""
 
 
+_HAS_PRICE = "has({0}.rateCard) && has({0}.rateCard.currency)"
+_NO_PRICES = (
+    f"!(has(self.classical) && {_HAS_PRICE.format('self.classical')}) && "
+    f"!self.backends.exists(k, {_HAS_PRICE.format('k')})"
+)
+_PRICED_IN_B = (
+    f"(has(self.classical) && {_HAS_PRICE.format('self.classical')} && self.classical.rateCard.currency == b.currency)"
+    f" || self.backends.exists(k, {_HAS_PRICE.format('k')} && k.rateCard.currency == b.currency)"
+)
+
+
 class PolicySpec(Resource):
     """Backends, prices and budgets."""
 
@@ -165,7 +167,18 @@ class PolicySpec(Resource):
             holds=lambda s: _unique([budget.name for budget in s.budgets]),
             field="budgets",
         ),
+        Rule(
+            cel=f"{_NO_PRICES} || self.budgets.all(b, {_PRICED_IN_B})",
+            message="must be in the currency of a backend's or the classical rate card, where any of them has a price",
+            holds=lambda s: not (prices := _currencies(s)) or prices >= {budget.currency for budget in s.budgets},
+            field="budgets",
+        ),
     )
+
+
+def _currencies(spec: PolicySpec) -> set[str]:
+    cards = [spec.classical.rate_card, *(backend.rate_card for backend in spec.backends)]
+    return {card.currency for card in cards if card.currency is not None}
 
 
 def _unique(names: Sequence[str]) -> bool:
@@ -177,6 +190,10 @@ class BudgetStatus(Model):
 
     name: Name
     """The budget."""
+    scope: Scope = "Policy"
+    """What it counts."""
+    value: Annotated[str, StringConstraints(max_length=63)] = ""
+    """Which namespace or backend."""
     currency: Currency
     """Its currency."""
     limit: Money
@@ -186,7 +203,11 @@ class BudgetStatus(Model):
     reserved: Money
     """Held for attempts under way."""
     remaining: Money
-    """What may still be reserved."""
+    """What may still be reserved; zero where the limit was lowered below what is used."""
+    next_period_time: Timestamp | None = None
+    """When it begins anew, or a rolling one moves on."""
+    alerts: Annotated[list[Count], list_of("atomic", 8)] = []
+    """The percentages that were reached in this period, and told."""
 
 
 class PolicyStatus(Model):
@@ -196,8 +217,8 @@ class PolicyStatus(Model):
     """Ready is the summary."""
     observed_generation: Count = 0
     """The metadata.generation that this status was written for."""
-    budgets: Annotated[list[BudgetStatus], list_of("map", 32, "name")] = []
-    """Each budget of the policy."""
+    budgets: Annotated[list[BudgetStatus], list_of("atomic", 256)] = []
+    """Each budget of the policy; of those by namespace or backend the fullest."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
 

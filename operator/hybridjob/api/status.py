@@ -159,6 +159,17 @@ class FallbackStatus(Model):
     """When."""
 
 
+class HoldStatus(Model):
+    """What a held job waits for, while it waits for money."""
+
+    budgets: Annotated[list[Annotated[str, StringConstraints(max_length=63)]], list_of("atomic", 32)]
+    """The budgets that have no room for it."""
+    since_time: Timestamp
+    """Since when."""
+    until_time: Timestamp
+    """Until when at the latest; then it goes on as spec.fallback says."""
+
+
 class OptionStatus(Model):
     """One route that was weighed."""
 
@@ -217,5 +228,7 @@ class HybridJobStatus(Model):
     """The answer."""
     fallback: FallbackStatus | None = None
     """The roll-back to the classical route, if there was one."""
+    hold: HoldStatus | None = None
+    """Set while it waits for money; it holds none then."""
     decision: DecisionStatus | None = None
     """Why this route."""

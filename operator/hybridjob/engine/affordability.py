@@ -23,7 +23,7 @@ class Shortage:
     """One word for machines."""
     message: str
     budgets: tuple[str, ...] = ()
-    """The budgets that have no room now, and will have again."""
+    """The budgets that have no room for it."""
 
 
 def shortage(
@@ -66,5 +66,4 @@ def shortage(
         for claim in lacking
     ]
     message = f"estimated at {display(cost, currency)}, and {' and '.join(parts)}"
-    hopeless = any(cost > claim.limit for claim in lacking)
-    return Shortage("BudgetExceeded", message, () if hopeless else tuple(claim.budget for claim in lacking))
+    return Shortage("BudgetExceeded", message, tuple(claim.budget for claim in lacking))

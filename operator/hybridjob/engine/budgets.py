@@ -1,38 +1,133 @@
-"""Budgets: which of them apply to an attempt, and what is used of them."""
+"""Budgets: which of them apply to an attempt, what is used of them, and which alerts are due."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 
+from hybridjob.api.budgets import BudgetSpec
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.engine.accounts import LIFETIME, Claim, Series, from_micros
-from hybridjob.engine.ledger import Book
+from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
+from hybridjob.api.status import CLASSICAL_BACKEND
+from hybridjob.engine.accounts import Claim, Series, from_micros, to_micros
+from hybridjob.engine.ledger import AlertRequest, Book
+from hybridjob.engine.periods import period_at
+
+MAX_VALUES_REPORTED = 8
+"""Of a budget by namespace or backend, the status shows so many, the fullest first."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A budget has reached one of its thresholds."""
+
+    budget: str
+    value: str
+    """The namespace or the backend, where the budget counts each by itself."""
+    percent: int
+    message: str
+    request: AlertRequest
+    """What to ask of the book first: it is given when the answer says that this was the first time."""
 
 
 def claims_of(
-    policy: QuantumBackendPolicy,
-    namespace: str,  # noqa: ARG001
-    backend: str,  # noqa: ARG001
-    currency: str,
-    now: datetime,  # noqa: ARG001
+    policy: QuantumBackendPolicy, namespace: str, backend: str, currency: str, now: datetime
 ) -> tuple[Claim, ...]:
     """What an attempt of a job in this namespace, on this backend, priced in this currency, is held to now."""
+    values = {"Policy": "", "Namespace": namespace, "Backend": backend}
     return tuple(
-        Claim(budget.name, budget.limit, Series(currency, "Policy", "", LIFETIME))
-        for budget in policy.spec.budgets
-        if budget.currency == currency
+        _claim(budget, values[budget.scope], now) for budget in policy.spec.budgets if budget.currency == currency
     )
+
+
+def _claim(budget: BudgetSpec, value: str, now: datetime) -> Claim:
+    period = period_at(budget.period, now)
+    series = Series(budget.currency, budget.scope, value, period.name)
+    return Claim(budget.name, budget.limit, series, period.start, period.end, period.since, period.until)
 
 
 def used(policy: QuantumBackendPolicy, job: HybridJob, book: Book, now: datetime) -> Mapping[Series, Decimal]:
     """What is committed and reserved now, of every series that a budget counts which may apply to the job."""
     namespace = job.metadata.namespace or ""
-    currencies = {budget.currency for budget in policy.spec.budgets}
-    backends = [backend.name for backend in policy.spec.backends]
-    return {
-        claim.series: from_micros(book.used(claim.series, claim.since))
-        for currency in currencies
-        for backend in backends
-        for claim in claims_of(policy, namespace, backend, currency, now)
-    }
+    backends = [backend.name for backend in policy.spec.backends] + [CLASSICAL_BACKEND]
+    found = {}
+    for budget in policy.spec.budgets:
+        values = {"Policy": [""], "Namespace": [namespace], "Backend": backends}
+        for value in values[budget.scope]:
+            claim = _claim(budget, value, now)
+            found[claim.series] = from_micros(book.used(claim.series, claim.since))
+    return found
+
+
+def _counted(policy: QuantumBackendPolicy, book: Book, now: datetime) -> Iterator[tuple[BudgetSpec, list[Claim]]]:
+    """Every budget, with a claim on each of the series that count for it, the fullest first."""
+    for budget in policy.spec.budgets:
+        claim = _claim(budget, "", now)
+        if budget.scope == "Policy":
+            yield budget, [claim]
+            continue
+        like = (claim.series.unit, claim.series.scope, claim.series.period)
+        values = [s.value for s in book.accounts if (s.unit, s.scope, s.period) == like]
+        claims = [_claim(budget, value, now) for value in values]
+        yield budget, sorted(claims, key=lambda c: (-book.used(c.series, c.since), c.series.value))
+
+
+def budget_report(policy: QuantumBackendPolicy, book: Book, now: datetime) -> list[BudgetStatus]:
+    """What is left of each budget: for people, not for decisions."""
+    return [
+        _status(budget, claim, book)
+        for budget, claims in _counted(policy, book, now)
+        for claim in claims[:MAX_VALUES_REPORTED]
+    ]
+
+
+def _status(budget: BudgetSpec, claim: Claim, book: Book) -> BudgetStatus:
+    accounts = book.window(claim.series, claim.since)
+    committed = sum(account.committed for account in accounts)
+    reserved = sum(account.reserved for account in accounts)
+    left = max(0, to_micros(budget.limit) - committed - reserved)
+    told = {alert for account in accounts for alert in account.alerted}
+    return BudgetStatus(
+        name=budget.name,
+        scope=budget.scope,
+        value=claim.series.value,
+        currency=budget.currency,
+        limit=budget.limit,
+        committed=from_micros(committed),
+        reserved=from_micros(reserved),
+        remaining=from_micros(left),
+        next_period_time=datetime.fromtimestamp(claim.end, UTC) if claim.end is not None else None,
+        alerts=[percent for percent in sorted(set(budget.alerts)) if _alert(budget, percent) in told],
+    )
+
+
+def due_alerts(policy: QuantumBackendPolicy, book: Book, now: datetime) -> list[Alert]:
+    """The alerts whose thresholds are reached, and that were not given in this period."""
+    due = []
+    for budget, claims in _counted(policy, book, now):
+        for claim in claims:
+            accounts = book.window(claim.series, claim.since)
+            if not any(account.start == claim.start for account in accounts):
+                continue  # nothing was asked of this period yet
+            micros = sum(account.committed + account.reserved for account in accounts)
+            told = {alert for account in accounts for alert in account.alerted}
+            for percent in sorted(set(budget.alerts)):
+                if micros * 100 >= to_micros(budget.limit) * percent and _alert(budget, percent) not in told:
+                    due.append(_due(policy, budget, claim, percent, micros))
+    return due
+
+
+def _alert(budget: BudgetSpec, percent: int) -> str:
+    """An alert's name in the book. It names the limit: a limit that is raised is a new one to be told about."""
+    return f"{budget.name} {percent}% of {budget.limit:f}"
+
+
+def _due(policy: QuantumBackendPolicy, budget: BudgetSpec, claim: Claim, percent: int, micros: int) -> Alert:
+    value = claim.series.value
+    of = f" for {budget.scope.lower()} {value}" if value else ""
+    message = (
+        f"budget {budget.name} of policy {policy.metadata.name}{of}: {from_micros(micros):f} of {budget.limit:f} "
+        f"{budget.currency} are charged or reserved, {percent} % or more"
+    )
+    request = AlertRequest(claim.series, claim.start, _alert(budget, percent))
+    return Alert(budget.name, value, percent, message, request)

@@ -4,6 +4,7 @@ One pass looks at everything anew. Nothing is remembered but the status, so a cr
 the next pass sees the same facts and asks for the same actions.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from hybridjob.engine.conditions import acknowledged, resumed_time
 from hybridjob.engine.deadlines import deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
+from hybridjob.engine.holds import hold, is_rejected
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
 from hybridjob.engine.pricing import display
@@ -222,11 +224,22 @@ class _Pass(Draft):
         self.decision = record(self.job, options, classical, chosen)
         self.chosen = chosen
         if chosen is None:
-            self._give_up(*why_none([classical] if self._route == "Classical" else options))
+            self._without_option([classical] if self._route == "Classical" else options)
         elif chosen.estimate and chosen.currency and not self._is_granted(chosen):
             self._reserve(chosen, chosen.estimate, chosen.currency)
         else:
             self._start(chosen)
+
+    def _without_option(self, options: Sequence[Option]) -> None:
+        """Nothing can be chosen now: wait for money where the policy says so, else leave the route."""
+        reason, message = why_none(options)
+        if is_rejected(self.policy, options):
+            self._fail(reason, message[:2048])
+        elif waits := hold(self.policy, options, self.previous.hold, self.now):
+            self.hold, self.state, self.message = waits.status, "Held", waits.message[:2048]
+            self.wakes.append(waits.wake_time)
+        else:
+            self._give_up(reason, message)
 
     def _excluded(self) -> dict[str, Exclusion]:
         excluded = {
@@ -249,6 +262,7 @@ class _Pass(Draft):
 
     def _reserve(self, option: Option, amount: Decimal, currency: str) -> None:
         self.message = f"reserves {display(amount, currency)} for {option.backend}"
+        self.hold = self.previous.hold  # whoever loses the race for the money goes on to wait, no longer than before
         if self.facts.reservation is not None and self.facts.reservation.granted:
             # Money is set aside for another way. It is released first: the key is the attempt, and holds one sum.
             self.wakes.append(self.now)

@@ -9,6 +9,7 @@ from hybridjob.api.status import (
     MAX_ATTEMPTS_KEPT,
     AttemptStatus,
     CostStatus,
+    HoldStatus,
     HybridJobStatus,
     LatencyStatus,
     Reason,
@@ -39,6 +40,7 @@ class Draft:
         self.attempts = list(status.attempts)
         self.fallback, self.decision, self.result = status.fallback, status.decision, status.result
         self.chosen: Option | None = None
+        self.hold: HoldStatus | None = None
         self.actions: list[Action] = []
         self.wakes: list[datetime] = []
 
@@ -163,6 +165,7 @@ class Draft:
             latency=self._latency(ended, starts),
             result=self.result if self.state == "Succeeded" else None,
             fallback=self.fallback,
+            hold=self.hold,
             decision=self.decision,
         )
 

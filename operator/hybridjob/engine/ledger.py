@@ -159,9 +159,13 @@ class Book:
         answers = [draft.do(request) for request in requests]
         return draft.book(), answers
 
+    def window(self, series: Series, since: int = 0) -> list[Account]:
+        """The accounts of the periods from `since` on."""
+        return [account for start, account in self.accounts.get(series, {}).items() if start >= since]
+
     def used(self, series: Series, since: int = 0) -> int:
         """The micros that are committed and reserved in the periods from `since` on."""
-        return sum(a.committed + a.reserved for start, a in self.accounts.get(series, {}).items() if start >= since)
+        return sum(account.committed + account.reserved for account in self.window(series, since))
 
     def totals(self) -> dict[str, Account]:
         """What was ever charged and is reserved now, by unit, whether or not a budget asks for it."""

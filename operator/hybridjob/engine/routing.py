@@ -37,7 +37,7 @@ class Option:
     """The most that it can cost."""
     currency: str | None = None
     budgets: tuple[str, ...] = ()
-    """The budgets that rule it out now, and will have room for it again."""
+    """The budgets that rule it out."""
 
 
 @dataclass(frozen=True)
