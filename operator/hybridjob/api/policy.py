@@ -207,7 +207,7 @@ class BudgetStatus(Model):
     next_period_time: Timestamp | None = None
     """When it begins anew, or a rolling one moves on."""
     alerts: Annotated[list[Count], list_of("atomic", 8)] = []
-    """The percentages that were reached in this period, and told."""
+    """The percentages of `alerts` that were reached in this period."""
 
 
 class PolicyStatus(Model):

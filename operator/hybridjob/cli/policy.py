@@ -1,32 +1,47 @@
 """`hybridjob policy`: what the policies allow and what has been used of them."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.cli.options import NotFoundError, Output, output_option, state_option
-from hybridjob.cli.output import print_document
-from hybridjob.engine.accounts import from_micros
-from hybridjob.engine.pricing import ZERO
+from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
+from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, state_option
+from hybridjob.cli.output import plain, print_document
+from hybridjob.engine.budgets import budget_report
+from hybridjob.local.runner import utc_now
 from hybridjob.local.store import Store
+
+_AUDIT = "audit"
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("words", nargs=-1, metavar="[audit] [NAME]")
+@click.option("--repair", is_flag=True, help="With audit: settle what is held for attempts that have ended.")
 @state_option
 @output_option
-def policy(name: str | None, state: Path, output: Output) -> None:
-    """Show the backends of each policy that jobs were held to, and its budgets: used, reserved and left."""
+def policy(words: tuple[str, ...], repair: bool, state: Path, output: Output) -> None:
+    """Show the backends of each policy that jobs were held to, and its budgets: used, reserved, left, next period.
+
+    `hybridjob policy audit NAME` compares the ledger of a policy with its jobs. Exit status: 0 when they agree or were
+    repaired, 1 when not.
+    """
+    audits = len(words) == 2 and words[0] == _AUDIT
+    if len(words) > 1 and not audits:
+        raise BadInputError("hybridjob policy takes one NAME, or `audit NAME`")
+    if repair and not audits:
+        raise BadInputError("--repair goes with `audit NAME`")
     store = Store(state)
     # The newest job of a policy carries the policy's newest text.
     policies = {stored.policy.metadata.name: stored.policy for stored in store.all()}
+    name = words[-1] if words else None
     if name is not None:
         if name not in policies:
             raise NotFoundError(f"no job was held to a policy named {name} in {state}")
         policies = {name: policies[name]}
+        if audits:
+            _audit(store, name, repair, output)
+            return
     reports = [_report(store, policies[key]) for key in sorted(policies)]
     if output == "human":
         for report in reports:
@@ -36,38 +51,47 @@ def policy(name: str | None, state: Path, output: Output) -> None:
 
 
 def _report(store: Store, policy: QuantumBackendPolicy) -> dict[str, Any]:
-    totals = store.ledger.book(policy.metadata.name).totals()
-    budgets = []
-    for budget in policy.spec.budgets:
-        total = totals.get(budget.currency)
-        committed, reserved = (from_micros(total.committed), from_micros(total.reserved)) if total else (ZERO, ZERO)
-        budgets.append(
-            {
-                "name": budget.name,
-                "currency": budget.currency,
-                "limit": _money(budget.limit),
-                "committed": _money(committed),
-                "reserved": _money(reserved),
-                "remaining": _money(max(ZERO, budget.limit - committed - reserved)),
-            }
-        )
+    book = store.ledger.book(policy.metadata.name)
     backends = [
         {"name": b.name, "kind": b.kind, "sdk": b.sdk, "qubits": b.qubits, "formula": b.rate_card.formula}
         for b in policy.spec.backends
     ]
+    budgets = [plain(status) for status in budget_report(policy, book, utc_now())]
     return {"name": policy.metadata.name, "backends": backends, "budgets": budgets}
-
-
-def _money(amount: Decimal) -> str:
-    return format(amount, "f")
 
 
 def _print(report: dict[str, Any]) -> None:
     click.echo(click.style(report["name"], bold=True))
     for b in report["backends"]:
         click.echo(f"  backend {b['name']:<12} {b['kind']} on {b['sdk']}, {b['qubits']} qubits, {b['formula']}")
-    for b in report["budgets"]:
+    for budget in report["budgets"]:
+        click.echo(f"  budget  {_budget_line(BudgetStatus.model_validate(budget))}")
+
+
+def _budget_line(status: BudgetStatus) -> str:
+    name = f"{status.name} ({status.value})" if status.value else status.name
+    line = (
+        f"{name:<12} {status.committed:f} used, {status.reserved:f} reserved, {status.remaining:f} left of "
+        f"{status.limit:f} {status.currency}"
+    )
+    if status.next_period_time is not None:
+        line += f", anew {status.next_period_time:%Y-%m-%d %H:%M} UTC"
+    if status.alerts:
+        line += f"; reached {', '.join(f'{percent} %' for percent in status.alerts)}"
+    return line
+
+
+def _audit(store: Store, name: str, repair: bool, output: Output) -> None:
+    findings = store.audit(name, repair=repair)
+    if output != "human":
+        repairable = [{"message": f.message, "repairable": f.repair is not None} for f in findings]
+        print_document({"name": name, "findings": repairable}, output)
+    else:
+        for finding in findings:
+            mended = " — repaired" if repair and finding.repair is not None else ""
+            click.echo(f"  {finding.message}{mended}")
         click.echo(
-            f"  budget  {b['name']:<12} {b['committed']} used, {b['reserved']} reserved, {b['remaining']} left "
-            f"of {b['limit']} {b['currency']}"
+            f"the ledger of policy {name} " + (f"differs in {len(findings)}" if findings else "agrees with its jobs")
         )
+    if any(finding.repair is None or not repair for finding in findings):
+        raise SystemExit(1)

@@ -19,12 +19,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Series, to_micros
 from hybridjob.engine.actions import Reserve
+from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.ledger import Answer, Book, Entry, Request, SettleRequest
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
@@ -100,6 +101,20 @@ class ClusterLedger:
         """The book as it was last written."""
         writer = self._writers.get(policy)
         return writer.book if writer is not None else Book(policy)
+
+    def balances(self, policy: QuantumBackendPolicy) -> list[BudgetStatus]:
+        """What is left of each budget, for the policy's status and for metrics."""
+        return budgets.budget_report(policy, self.book(policy.metadata.name), self._clock())
+
+    async def give_alerts(self, policy: QuantumBackendPolicy) -> list[Alert]:
+        """The alerts that became due, each of them once: it is written down that they were given before they are.
+
+        Raises as `reserve` does.
+        """
+        name = policy.metadata.name
+        due = budgets.due_alerts(policy, self.book(name), self._clock())
+        answers = await asyncio.gather(*(self._writer(name).ask(alert.request) for alert in due))
+        return [alert for alert, answer in zip(due, answers, strict=True) if answer.done]
 
     def open_entries(self) -> Iterator[tuple[str, Entry]]:
         """The policy and the entry of every attempt that money is set aside for."""

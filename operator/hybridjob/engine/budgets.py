@@ -97,7 +97,11 @@ def _status(budget: BudgetSpec, claim: Claim, book: Book) -> BudgetStatus:
         reserved=from_micros(reserved),
         remaining=from_micros(left),
         next_period_time=datetime.fromtimestamp(claim.end, UTC) if claim.end is not None else None,
-        alerts=[percent for percent in sorted(set(budget.alerts)) if _alert(budget, percent) in told],
+        alerts=[
+            percent
+            for percent in sorted(set(budget.alerts))
+            if _alert(budget, percent) in told or _is_reached(budget, percent, committed + reserved)
+        ],
     )
 
 
@@ -112,9 +116,13 @@ def due_alerts(policy: QuantumBackendPolicy, book: Book, now: datetime) -> list[
             micros = sum(account.committed + account.reserved for account in accounts)
             told = {alert for account in accounts for alert in account.alerted}
             for percent in sorted(set(budget.alerts)):
-                if micros * 100 >= to_micros(budget.limit) * percent and _alert(budget, percent) not in told:
+                if _is_reached(budget, percent, micros) and _alert(budget, percent) not in told:
                     due.append(_due(policy, budget, claim, percent, micros))
     return due
+
+
+def _is_reached(budget: BudgetSpec, percent: int, micros: int) -> bool:
+    return micros * 100 >= to_micros(budget.limit) * percent
 
 
 def _alert(budget: BudgetSpec, percent: int) -> str:

@@ -36,12 +36,12 @@ class Ledger:
     def reserve(self, policy: str, job: HybridJob, wanted: Reserve) -> ReservationFacts:
         """Set money aside for an attempt, if every budget still has room for it."""
         with Immediate(self._connection):
-            (answer,) = self._apply(policy, [reservations.request(job, wanted)])
+            (answer,) = self.apply(policy, [reservations.request(job, wanted)])
         return reservations.answered(wanted, answer)
 
     def settle(self, policy: str, uid: str, attempt: int, amount: Decimal) -> None:
         """Charge an attempt, once: settling again changes nothing. Runs inside the caller's transaction."""
-        self._apply(policy, [SettleRequest((uid, attempt), to_micros(amount))])
+        self.apply(policy, [SettleRequest((uid, attempt), to_micros(amount))])
 
     def reservation(self, policy: str, uid: str, attempt: int) -> ReservationFacts | None:
         """The open reservation of an attempt."""
@@ -61,7 +61,8 @@ class Ledger:
         except LedgerDocumentError as error:
             raise StateError(f"policy {policy}: {error}") from error
 
-    def _apply(self, policy: str, requests: Sequence[Request]) -> list[Answer]:
+    def apply(self, policy: str, requests: Sequence[Request]) -> list[Answer]:
+        """Ask the book. Runs inside the caller's transaction."""
         book, answers = self.book(policy).apply(requests, self._clock())
         if any(answer.done for answer in answers):
             self._connection.execute(

@@ -19,6 +19,7 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.task import ProblemData
 from hybridjob.engine.actions import Settle
+from hybridjob.engine.audit import Finding, audit
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from hybridjob.local import ledger
 from hybridjob.local.database import BUSY_SECONDS, Immediate, StateError, UnknownJobError
@@ -138,6 +139,15 @@ class Store:
         self._connection.close()
         for descriptor in self._locks:
             os.close(descriptor)
+
+    def audit(self, policy: str, *, repair: bool = False) -> list[Finding]:
+        """What does not agree between a policy's ledger and its jobs; mended where that is asked for and can be."""
+        with Immediate(self._connection):
+            jobs = [stored.job for stored in self.all() if stored.policy.metadata.name == policy]
+            findings = audit(self.ledger.book(policy), jobs, complete=True)
+            if repair:
+                self.ledger.apply(policy, [finding.repair for finding in findings if finding.repair is not None])
+        return findings
 
     # Runners
 
