@@ -188,20 +188,23 @@ class Cache:
 
     def put_batch_job(self, raw: Object) -> JobView | None:
         view = job_view(raw)
-        if view is not None and _is_newer(view, self._batch_jobs.get(view.uid)):
+        known = self._batch_jobs.get(view.uid) if view is not None else None
+        if view is not None and _is_newer(view, known):
             self._batch_jobs[view.uid] = view
-            self._put_child(view)
+            self._put_child(view, view.is_news(known))
         return view
 
     def put_pod(self, raw: Object) -> None:
         view = pod_view(raw)
-        if view is not None and _is_newer(view, self._pods.get(view.uid)):
+        known = self._pods.get(view.uid) if view is not None else None
+        if view is not None and _is_newer(view, known):
             self._pods[view.uid] = view
-            self._put_child(view)
+            self._put_child(view, view.is_news(known))
 
-    def _put_child(self, view: JobView | PodView) -> None:
+    def _put_child(self, view: JobView | PodView, is_news: bool = True) -> None:
         self._children.setdefault(view.owner_uid, {})[view.uid] = view
-        self.on_change(view.owner_uid)
+        if is_news:
+            self.on_change(view.owner_uid)
 
     def delete_child(self, raw: Object) -> None:
         """A Job or a Pod is gone. A Pod's last words, which its deletion brings, are kept while its Job is there."""

@@ -15,8 +15,10 @@ _LINES = 64
 
 
 async def store_payload(api: KubernetesApi, job: HybridJob, pod: PodView, digest: str) -> Stored:
-    """Keep the payload of an attempt that ended. Raises ApiError where the log or the ConfigMap cannot be had: a log may
-    be complete only a moment after its container has ended."""
+    """Keep the payload of an attempt that ended. Raises ApiError where the log or the ConfigMap cannot be had.
+
+    A log may be complete only a moment after its container has ended.
+    """
     limit = MAX_PRINTED_PAYLOAD_BYTES + 2**16
     log = await api.log_tail(pod.namespace, pod.name, _LINES, limit)
     lines = [line for line in log.split(b"\n") if line.startswith(PAYLOAD_PREFIX)]

@@ -28,6 +28,7 @@ from hybridjob.cluster.status_writes import delay
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.conditions import malformed_status
 from hybridjob.engine.decide import decide
+from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.policies import find_backend
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 class _Memory:
     """What is worth remembering of a job between two passes. Losing it costs time, and nothing else."""
 
+    job: HybridJob | None = None
+    """As it was written last, at `version`: it need not be parsed again."""
+    version: int = 0
     problem: Problem | None = None
     decided: HybridJobStatus | None = None
     """Decided, and not written yet."""
@@ -90,18 +94,17 @@ class Reconciler:
             await self._executor.settle_orphan(uid)
             await self._expire(record)
             return
-        job = await self._parse(record)
-        if job is None:
-            return
         memory = self._memory.setdefault(uid, _Memory())
-        while await self._pass(record, job, memory):
+        again = True
+        while again and (record.state not in TERMINAL or record.raw):
+            job = await self._parse(record, memory)
+            if job is None:
+                return
+            again = await self._pass(record, job, memory)
             record = self._cache.jobs.get(uid, record)
-            if record.state in TERMINAL:
-                break
-            job = HybridJob.model_validate_json(record.raw)
-        if self._cache.jobs.get(uid, record).state in TERMINAL:
+        if record.state in TERMINAL:
             self._forget(uid)
-            await self._expire(self._cache.jobs.get(uid, record))
+            await self._expire(record)
 
     async def _pass(self, record: Record, job: HybridJob, memory: _Memory) -> bool:
         """One decision, done and written. True where the next one can follow at once."""
@@ -186,13 +189,17 @@ class Reconciler:
             memory.decided, memory.due = decided, due
             self._queue.add_at(record.uid, due)
             return
-        await self._write(record, decided)
+        memory.version = await self._write(record, decided)
+        # Kept only while something goes on: ten thousand jobs that wait should not take ten thousand parsed objects.
+        is_active = any(attempt.state in OPEN for attempt in decided.attempts)
+        memory.job = job.model_copy(update={"status": decided}) if is_active else None
         memory.decided = memory.due = None
         self._metrics.status_written(job, written, decided)
         self._events.status_written(job, written, decided)
         _log_transition(job, written, decided)
 
-    async def _write(self, record: Record, status: HybridJobStatus) -> None:
+    async def _write(self, record: Record, status: HybridJobStatus) -> int:
+        """Write a status on top of the version that is known; the version that it then has."""
         body = {
             "apiVersion": "hybridjob.dev/v1alpha1",
             "kind": "HybridJob",
@@ -215,6 +222,7 @@ class Reconciler:
                 raise RetryLaterError(0, str(error)) from error
             raise
         self._cache.put_job(answer, own_write=True)
+        return int(answer["metadata"]["resourceVersion"])
 
     async def _refresh(self, record: Record) -> None:
         try:
@@ -228,9 +236,11 @@ class Reconciler:
             self._cache.delete_job(record.uid)
         self._cache.put_job(raw)
 
-    async def _parse(self, record: Record) -> HybridJob | None:
+    async def _parse(self, record: Record, memory: _Memory) -> HybridJob | None:
         """The job; or None, and its status says what is wrong with it. The API server lets pass what its schema cannot
         say, and what an older schema allowed."""
+        if memory.job is not None and memory.version == record.version:
+            return memory.job
         try:
             return HybridJob.model_validate_json(record.raw)
         except ValidationError as error:

@@ -1,7 +1,7 @@
 """What the operator keeps of the cluster's Jobs and Pods: a few fields, in the size of a line, not of a page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -38,6 +38,10 @@ class JobView:
     """Why it failed, or is about to."""
     ended_time: datetime | None
 
+    def is_news(self, before: "JobView | None") -> bool:
+        """Whether it says more than the one before. Kubernetes writes a Job's status half a dozen times."""
+        return before is None or replace(before, version=self.version) != self
+
 
 @dataclass(frozen=True, slots=True)
 class PodView:
@@ -65,6 +69,12 @@ class PodView:
     unschedulable: str | None
     deletion_time: datetime | None
     """When it shall be gone at the latest."""
+
+    def is_news(self, before: "PodView | None") -> bool:
+        """Whether it says more than the one before, or than that there is a pod."""
+        if before is not None:
+            return replace(before, version=self.version) != self
+        return self.phase != "Pending" or bool(self.waiting_reason) or self.unschedulable is not None
 
 
 def job_view(raw: Mapping[str, Any]) -> JobView | None:
