@@ -145,7 +145,7 @@ def test_names_follow_the_conventions() -> None:
         assert name != "phase", path
         assert not name.endswith(("Stamp", "Duration", "Timeout", "Deadline")), path
         if node.get("format") == "date-time":
-            assert name.endswith("Time") or name in ("time", "validFrom", "validUntil"), path
+            assert name.endswith("Time") or name in ("time", "validFrom", "validUntil", "nextOpen"), path
 
 
 def test_conditions_come_first_in_the_status() -> None:

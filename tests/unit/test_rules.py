@@ -15,17 +15,21 @@ from hybridjob.api.crds import structural_schema
 from hybridjob.api.hybridjob import HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec
 from hybridjob.api.policy import BackendSpec, ClassicalPolicy, LabelSelectorRequirement, PolicySpec
 from hybridjob.api.rates import RateCard
+from hybridjob.api.windows import DateRange, MaintenanceSpec, WindowSpec
 from support.api_server import Refusal, evaluate, instances, refusals, with_defaults
 
 MODELS: list[type[Resource]] = [
     HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, ClassicalPolicy, LabelSelectorRequirement,
-    PolicySpec, RateCard, BudgetSpec, PeriodSpec
+    PolicySpec, RateCard, BudgetSpec, PeriodSpec,
+    DateRange, MaintenanceSpec, WindowSpec
 ]  # fmt: skip
 
 MAXCUT = {"type": "MaxCut", "inline": {"nodes": 2}}
 TABLE = {"type": "FeatureSelection", "uri": "data.csv", "parameters": {"target": "y", "select": 1}}
 CIRCUIT = {"type": "Circuit", "text": "qubit q;"}
 BACKEND = {"name": "aer", "kind": "Simulator", "sdk": "Qiskit", "qubits": 4}
+WINDOW = {"name": "nights", "timeZone": "Europe/Berlin", "from": "22:00", "until": "06:00"}
+INSTANTS = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z", "reason": "repair"}
 BUDGET = {"name": "all", "limit": "1", "currency": "USD"}
 SECONDS = {"formula": "PerSecond", "currency": "USD", "perSecond": "1.6"}
 GATES = {
@@ -63,6 +67,12 @@ GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
     (PolicySpec, {"backends": [BACKEND | {"rateCard": SECONDS}, BACKEND | {"name": "b"}], "budgets": [BUDGET]}),
     (PolicySpec, {"classical": {"rateCard": SECONDS}, "budgets": [BUDGET]}),
     (BudgetSpec, BUDGET),
+    (BackendSpec, BACKEND | {"windows": [WINDOW], "windowsMode": "Deny", "maintenance": [INSTANTS]}),
+    (PolicySpec, {"backends": [BACKEND | {"windows": [WINDOW]}], "windows": [WINDOW], "windowsMode": "Allow"}),
+    (WindowSpec, {"name": "always", "timeZone": "UTC"}),
+    (WindowSpec, WINDOW | {"days": ["Sat", "Sun"], "dates": {"from": "12-24", "until": "01-02"}}),
+    (DateRange, {"from": "2026-12-24", "until": "2027-01-02"}),
+    (MaintenanceSpec, INSTANTS),
     (BudgetSpec, BUDGET | {"onExceeded": "Hold", "holdSeconds": 60, "scope": "Namespace", "alerts": [50, 100]}),
     (PeriodSpec, {"type": "Lifetime"}),
     (PeriodSpec, {"type": "Calendar", "unit": "Month"}),
@@ -112,6 +122,14 @@ BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
     (PolicySpec, {"budgets": [BUDGET, BUDGET]}, "must have unique names"),
     (PolicySpec, {"classical": {"rateCard": SECONDS}, "budgets": [BUDGET | {"currency": "EUR"}]}, "in the currency of"),
     (PolicySpec, {"backends": [BACKEND | {"rateCard": GATES}], "budgets": [BUDGET]}, "in the currency of a backend"),
+    (BackendSpec, BACKEND | {"windowsMode": "Deny"}, "only be given with at least one"),
+    (BackendSpec, BACKEND | {"windows": [WINDOW, WINDOW]}, "must have unique names"),
+    (PolicySpec, {"windowsMode": "Deny"}, "only be given with at least one"),
+    (WindowSpec, WINDOW | {"days": []}, "at least one day"),
+    (WindowSpec, WINDOW | {"from": "06:00"}, "must differ from from"),
+    (DateRange, {"from": "12-24", "until": "2027-01-02"}, "must have a year where from has one"),
+    (DateRange, {"from": "2027-12-24", "until": "2027-01-02"}, "must not be before from"),
+    (MaintenanceSpec, INSTANTS | {"endTime": "2026-01-01T00:00:00Z"}, "must be after startTime"),
     (BudgetSpec, BUDGET | {"onExceeded": "Hold"}, "with onExceeded Hold, and only"),
     (BudgetSpec, BUDGET | {"holdSeconds": 9}, "with onExceeded Hold, and only"),
     (PeriodSpec, {"type": "Calendar"}, "with type Calendar, and only"),
@@ -145,6 +163,8 @@ def by_python(model: type[BaseModel], value: Any) -> Iterator[Refusal]:
         model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         for detail in error.errors():
+            if detail["type"] == "value_error":  # windows that never open: no rule of the API server can tell
+                continue
             assert detail["type"] == "rule", detail
             path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in detail["loc"])
             yield from ((path, message) for _, message in detail["ctx"]["failures"])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, get_args
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +26,7 @@ from hybridjob.api.common import (
     OBJECT_NAME_PATTERN,
     RELATIVE_PATH_PATTERN,
 )
+from hybridjob.api.windows import DATE_PATTERN, END_TIME_PATTERN, START_TIME_PATTERN
 
 Loc = tuple[str | int, ...]
 """Where a value is in an object: field names and list positions."""
@@ -198,6 +200,9 @@ _PATTERNS = {
     RELATIVE_PATH_PATTERN: "must be a relative path without . and .., such as data/graph.json",
     CPU_PATTERN: "must be an amount of processor time such as 500m or 2",
     MEMORY_PATTERN: "must be an amount of memory such as 512Mi or 4Gi",
+    START_TIME_PATTERN: 'must be a local time from 00:00 to 23:59, in quotes, such as "06:30"',
+    END_TIME_PATTERN: 'must be a local time from 00:00 to 24:00, in quotes, such as "06:30"',
+    DATE_PATTERN: "must be a date of every year, such as 12-24, or of one, such as 2026-12-24",
     TIME_ZONE_PATTERN: "must be a time zone of the IANA database, such as Europe/Berlin or UTC",
     CURRENCY_PATTERN: "must be a currency code such as USD, or one of QPUSeconds, Shots, Tasks and HQC",
     r"^Fake[A-Za-z0-9]+$": "must be the name of a snapshot, such as FakeTorino",
@@ -228,8 +233,10 @@ _SENTENCES = {
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     context, value = detail.get("ctx", {}), detail["input"]
     match detail["type"]:
-        case "decimal_string" | "timestamp" | "time_zone":
+        case "decimal_string" | "timestamp":
             return detail["msg"]  # our own words
+        case "time_zone":
+            return detail["msg"] + did_you_mean(value, available_timezones())
         case "string_type":
             quoted = isinstance(value, bool | int | float)
             return "must be a string: write it in quotes" if quoted else "must be a string"

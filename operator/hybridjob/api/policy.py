@@ -1,9 +1,9 @@
 """QuantumBackendPolicy: what the platform team allows."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from hybridjob.api.budgets import BudgetSpec, Scope
 from hybridjob.api.common import (
@@ -25,6 +25,7 @@ from hybridjob.api.common import (
 )
 from hybridjob.api.rates import FREE, RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND
+from hybridjob.api.windows import Hours, MaintenanceSpec, Schedule, WindowsMode, WindowSpec
 from hybridjob.contract.base import Model
 from hybridjob.contract.task import BackendKind, Sdk
 
@@ -36,6 +37,22 @@ class Resources(Resource):
     """The memory limit of the solver; on a cluster it is requested, too."""
     cpu: Cpu = "500m"
     """The processor time that is requested on a cluster; there is no limit."""
+
+
+_WINDOW_RULES = (
+    Rule(
+        cel="!has(self.windowsMode) || self.windows.size() > 0",
+        message="may only be given with at least one window",
+        holds=lambda s: s.windows_mode is None or bool(s.windows),
+        field="windowsMode",
+    ),
+    Rule(
+        cel="self.windows.all(a, self.windows.exists_one(b, a.name == b.name))",
+        message="must have unique names",
+        holds=lambda s: _unique([window.name for window in s.windows]),
+        field="windows",
+    ),
+)
 
 
 class BackendSpec(Resource):
@@ -58,8 +75,15 @@ class BackendSpec(Resource):
     image: Image | None = None
     """The solver image on a cluster; the default is the operator's image for the SDK."""
     resources: Resources = Resources()
+    windows: Annotated[list[WindowSpec], list_of("map", 32, "name")] = []
+    """When work may start on it; those of the policy hold, too."""
+    windows_mode: WindowsMode | None = None
+    """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
+    maintenance: Annotated[list[MaintenanceSpec], list_of("atomic", 32)] = []
+    """When nothing may start on it, once."""
 
     rules = (
+        *_WINDOW_RULES,
         Rule(
             cel="(self.kind == 'NoisySimulator') == has(self.snapshot)",
             message="must be given with kind NoisySimulator, and only with it",
@@ -153,8 +177,13 @@ class PolicySpec(Resource):
     classical: ClassicalPolicy = ClassicalPolicy()
     budgets: Annotated[list[BudgetSpec], list_of("map", 32, "name")] = []
     """Each holds by itself; several in one currency hold together."""
+    windows: Annotated[list[WindowSpec], list_of("map", 32, "name")] = []
+    """When quantum work may start. Classical work always may."""
+    windows_mode: WindowsMode | None = None
+    """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
 
     rules = (
+        *_WINDOW_RULES,
         Rule(
             cel="self.backends.all(a, self.backends.exists_one(b, a.name == b.name))",
             message="must have unique names",
@@ -174,6 +203,24 @@ class PolicySpec(Resource):
             field="budgets",
         ),
     )
+
+    def schedule(self, backend: BackendSpec | None = None) -> Schedule:
+        """When quantum work may start on the backend; on any of them, where none is given."""
+        hours = [Hours(self.windows, self.windows_mode or "Allow")]
+        if backend is None:
+            return Schedule(hours)
+        return Schedule([*hours, Hours(backend.windows, backend.windows_mode or "Allow")], backend.maintenance)
+
+    @model_validator(mode="after")
+    def _check_that_it_opens(self) -> Self:
+        """No rule of the API server can tell. The operator says in the policy's conditions what is wrong."""
+        must = "must leave some time open: with its mode it never is, whatever the time of the year"
+        if not self.schedule().ever_opens():
+            raise ValueError(f"windows {must}")
+        for index, backend in enumerate(self.backends):
+            if not self.schedule(backend).ever_opens():
+                raise ValueError(f"backends[{index}] {must}, together with the policy's windows and its maintenance")
+        return self
 
 
 def _currencies(spec: PolicySpec) -> set[str]:
@@ -210,8 +257,22 @@ class BudgetStatus(Model):
     """The percentages of `alerts` that were reached in this period."""
 
 
+class BackendStatus(Model):
+    """Whether work may start on a backend now."""
+
+    name: Name
+    """The backend."""
+    open: bool
+    """Whether the policy's windows, its own and its maintenance let work start."""
+    next_open: Timestamp | None = None
+    """When it opens, where it is closed and opens within 400 days."""
+    message: Annotated[str, StringConstraints(max_length=2048)] = ""
+    """What closes it, for people."""
+
+
 class PolicyStatus(Model):
-    """Whether the policy can be used, and what is left of its budgets. Written by the operator only."""
+    """Whether the policy can be used, which backends are open, and what is left of its budgets. Written by the operator
+    only."""
 
     conditions: Annotated[list[Condition], list_of("map", 8, "type")] = []
     """Ready is the summary."""
@@ -219,6 +280,8 @@ class PolicyStatus(Model):
     """The metadata.generation that this status was written for."""
     budgets: Annotated[list[BudgetStatus], list_of("atomic", 256)] = []
     """Each budget of the policy; of those by namespace or backend the fullest."""
+    backends: Annotated[list[BackendStatus], list_of("map", 64, "name")] = []
+    """Each backend that has windows or maintenance."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
 

@@ -11,7 +11,9 @@ from hybridjob.contract.base import Model
 State = Literal["Pending", "Held", "Running", "FallingBack", "Succeeded", "Failed", "Cancelled"]
 Route = Literal["Quantum", "Classical"]
 
-FallbackReason = Literal["SolverFailed", "BackendUnavailable", "BudgetExceeded", "LatencyExceeded", "QualityRegressed"]
+FallbackReason = Literal[
+    "SolverFailed", "BackendUnavailable", "BudgetExceeded", "LatencyExceeded", "QualityRegressed", "WindowClosed"
+]
 """Why a job leaves the quantum route."""
 Reason = Literal[
     "SolverFailed",
@@ -19,6 +21,7 @@ Reason = Literal[
     "BudgetExceeded",
     "LatencyExceeded",
     "QualityRegressed",
+    "WindowClosed",
     "InvalidProblem",
     "PolicyNotFound",
     "Cancelled",
@@ -30,6 +33,7 @@ FALLBACK_REASONS: tuple[FallbackReason, ...] = (
     "BudgetExceeded",
     "LatencyExceeded",
     "QualityRegressed",
+    "WindowClosed",
 )
 
 CLASSICAL_BACKEND = "classical"
@@ -170,6 +174,15 @@ class HoldStatus(Model):
     """Until when at the latest; then it goes on as spec.fallback says."""
 
 
+class WaitingStatus(Model):
+    """What a held job waits for, while the policy's windows keep it from starting."""
+
+    reason: Literal["WindowClosed"]
+    """One word: why."""
+    until_time: Timestamp
+    """When it is looked at again: the first of its backends opens."""
+
+
 class OptionStatus(Model):
     """One route that was weighed."""
 
@@ -185,6 +198,8 @@ class OptionStatus(Model):
     """One word: why it was chosen, or what rules it out."""
     message: Annotated[str, StringConstraints(max_length=2048)]
     """One sentence for people."""
+    next_open: Timestamp | None = None
+    """When it opens, where its windows or its maintenance rule it out now."""
 
 
 class DecisionStatus(Model):
@@ -230,5 +245,7 @@ class HybridJobStatus(Model):
     """The roll-back to the classical route, if there was one."""
     hold: HoldStatus | None = None
     """Set while it waits for money; it holds none then."""
+    waiting: WaitingStatus | None = None
+    """Why no solver may start now, and until when."""
     decision: DecisionStatus | None = None
     """Why this route."""

@@ -20,6 +20,7 @@ from hybridjob.api.status import (
     ResultStatus,
     Route,
     State,
+    WaitingStatus,
 )
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
@@ -155,6 +156,8 @@ class _Pass(Draft):
         for deadline in deadlines(self.spec.limits, self._clock_start, self.fallback, started, current):
             if self.now >= deadline.time:
                 message = deadline.message
+                if current is None and self.previous.waiting is not None:
+                    message = f"{message}: {self.previous.message}"
                 if current is not None:
                     facts = self.facts.attempts.get(current.number)
                     if facts is not None and (why := facts.waiting or facts.held):
@@ -231,8 +234,11 @@ class _Pass(Draft):
             self._start(chosen)
 
     def _without_option(self, options: Sequence[Option]) -> None:
-        """Nothing can be chosen now: wait for money where the policy says so, else leave the route."""
+        """Nothing can be chosen now: wait for a window that opens in time, or for money where the policy says so;
+        else leave the route."""
         reason, message = why_none(options)
+        if self._waits(options):
+            return
         if is_rejected(self.policy, options):
             self._fail(reason, message[:2048])
         elif waits := hold(self.policy, options, self.previous.hold, self.now):
@@ -240,6 +246,23 @@ class _Pass(Draft):
             self.wakes.append(waits.wake_time)
         else:
             self._give_up(reason, message)
+
+    def _waits(self, options: Sequence[Option]) -> bool:
+        """Hold the job where a window opens before its next deadline. It holds no money meanwhile."""
+        openings = [option.next_open for option in options if option.next_open is not None]
+        if not openings or min(openings) >= self._next_deadline():
+            return False
+        waits = [f"{o.backend}: {o.message}" for o in options if o.next_open is not None]
+        self.state, self.message = "Held", f"waits to start: {'; '.join(waits)}"[:2048]
+        self.waiting = WaitingStatus(reason="WindowClosed", until_time=min(openings))
+        self.wakes += [min(openings), self._next_deadline()]
+        return True
+
+    def _next_deadline(self) -> datetime:
+        """The deadline that ends a wait for the next attempt."""
+        started = any(attempt.start_time for attempt in self._on_route())
+        bound = deadlines(self.spec.limits, self._clock_start, self.fallback, started, None)
+        return min(deadline.time for deadline in bound)
 
     def _excluded(self) -> dict[str, Exclusion]:
         excluded = {

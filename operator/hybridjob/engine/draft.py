@@ -14,6 +14,7 @@ from hybridjob.api.status import (
     LatencyStatus,
     Reason,
     Route,
+    WaitingStatus,
 )
 from hybridjob.engine.actions import Action, CancelAttempt, Settle, StartAttempt
 from hybridjob.engine.conditions import conditions_of
@@ -41,6 +42,7 @@ class Draft:
         self.fallback, self.decision, self.result = status.fallback, status.decision, status.result
         self.chosen: Option | None = None
         self.hold: HoldStatus | None = None
+        self.waiting: WaitingStatus | None = None
         self.actions: list[Action] = []
         self.wakes: list[datetime] = []
 
@@ -166,6 +168,7 @@ class Draft:
             result=self.result if self.state == "Succeeded" else None,
             fallback=self.fallback,
             hold=self.hold,
+            waiting=self.waiting,
             decision=self.decision,
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob, QuantumSpec
@@ -21,6 +21,7 @@ from hybridjob.engine.pricing import (
     estimate,
     workload,
 )
+from hybridjob.engine.windows import closure
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Option:
     currency: str | None = None
     budgets: tuple[str, ...] = ()
     """The budgets that rule it out."""
+    next_open: datetime | None = None
+    """When what closes it now ends."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Choice:
         return self._priced(option, card, classical_workload(self.job.spec))
 
     def _backend(self, quantum: QuantumSpec, name: str) -> Option:
-        """Capabilities first, then money: what cannot run need not be priced."""
+        """Capabilities first, then money, then what will pass: only what could run otherwise is worth waiting for."""
         backend = find_backend(self.policy, name)
         if backend is None:
             message = f"policy {self.policy.metadata.name} has no backend named {name}"
@@ -90,7 +93,10 @@ class Choice:
         incapable = _incapability(quantum, backend, self.facts)
         if incapable:
             return replace(option, reason="BackendUnavailable", message=incapable)
-        return self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
+        option = self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
+        if option.reason is None and (closed := closure(self.policy, backend, self.now)) is not None:
+            return replace(option, reason="WindowClosed", message=closed.message, next_open=closed.next_open)
+        return option
 
     def _priced(self, option: Option, card: RateCard, work: Workload) -> Option:
         if card.currency is None:
@@ -134,12 +140,13 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
 
 
 def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
-    """The one reason for which no backend can be used. Money outranks capability: it is what the user can change."""
+    """The one reason for which no backend can be used: that of the option that came nearest to it. Money outranks
+    capability, and a window outranks money: it is asked last."""
     if not options:
         return "BackendUnavailable", "the policy has no quantum backend"
-    reason: FallbackReason = "BackendUnavailable"
-    if any(option.reason == "BudgetExceeded" for option in options):
-        reason = "BudgetExceeded"
+    reasons = {option.reason for option in options}
+    ranked: tuple[FallbackReason, ...] = ("WindowClosed", "BudgetExceeded")
+    reason: FallbackReason = next((reason for reason in ranked if reason in reasons), "BackendUnavailable")
     return reason, "; ".join(f"{option.backend}: {option.message}" for option in options)
 
 
@@ -150,6 +157,11 @@ def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now
     if job.spec.strategy == "ClassicalOnly":
         return record(job, options, classical, chosen=classical if classical.reason is None else None)
     chosen = next((option for option in options if option.reason is None), None)
+    limits = job.spec.limits
+    patience = timedelta(seconds=min(limits.queue_deadline_seconds, limits.completion_deadline_seconds))
+    opening = [option for option in options if option.next_open is not None and option.next_open < now + patience]
+    if chosen is None and opening:  # it would wait
+        chosen = min(opening, key=lambda option: option.next_open or now)
     if chosen is None and why_none(options)[0] in job.spec.fallback.on and classical.reason is None:
         chosen = classical
     return record(job, options, classical, chosen)
@@ -171,7 +183,7 @@ def record(job: HybridJob, options: Sequence[Option], classical: Option, chosen:
     if chosen is None:
         return DecisionStatus(rejected=rejected)
     if chosen.route == "Quantum":
-        return DecisionStatus(chosen=_status(chosen, "Preferred", chosen.message), rejected=rejected)
+        return DecisionStatus(chosen=_status(chosen, chosen.reason or "Preferred", chosen.message), rejected=rejected)
     if job.spec.strategy == "ClassicalOnly":
         why = "routing.strategy is ClassicalOnly" if job.spec.quantum else "the job has no quantum route"
         return DecisionStatus(chosen=_status(chosen, "ClassicalOnly", why), rejected=rejected)
@@ -186,4 +198,5 @@ def _status(option: Option, reason: str, message: str) -> OptionStatus:
         currency=option.currency,
         reason=reason,
         message=message[:2048],
+        next_open=option.next_open,
     )
