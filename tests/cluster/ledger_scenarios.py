@@ -12,7 +12,7 @@ from hybridjob.cluster.kinds import CONFIG_MAPS, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, LedgerError, LedgerLostError, ledger_name
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros
 from hybridjob.engine.ledger_document import load
-from support.build import job_of, reserve
+from support.build import job_of, policy, reserve
 
 TOTAL = Series("USD", "Policy", "", LIFETIME)
 
@@ -105,6 +105,19 @@ async def deleted(api: KubernetesApi, namespace: str) -> Any:
     await api.delete(CONFIG_MAPS, namespace, ledger_name("p"), item["metadata"]["uid"])
     await ledger.reserve("p", job_of("b"), reserve("4"))
     return await stored(api, namespace)
+
+
+async def alerts(api: KubernetesApi, namespace: str) -> Any:
+    """Asked for by two at once, and again after a restart."""
+    rules = policy(budgets=[{"name": "all", "limit": "10", "currency": "USD", "alerts": [50]}])
+    ledger = make(api, namespace)
+    await ledger.reserve("policy", job_of("a"), reserve("5"))
+    both = await asyncio.gather(ledger.give_alerts(rules), ledger.give_alerts(rules))
+    restarted = make(api, namespace)
+    await restarted.start()
+    given = [len(alerts) for alerts in (*both, await restarted.give_alerts(rules))]
+    (balance,) = restarted.balances(rules)
+    return {"given": given, "reached": balance.alerts, "reserved": str(balance.reserved)}
 
 
 async def damaged(api: KubernetesApi, namespace: str) -> Any:

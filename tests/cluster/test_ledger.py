@@ -45,6 +45,11 @@ def test_a_ledger_that_somebody_deletes_is_made_again_from_memory(cluster: Clust
     assert run(cluster, "deleted", namespace)["used"] == "8"
 
 
+def test_an_alert_is_given_once_also_across_restarts(cluster: Cluster, namespace: str) -> None:
+    seen = run(cluster, "alerts", namespace)
+    assert seen == {"given": [1, 0, 0], "reached": [50], "reserved": "5"}
+
+
 def test_a_damaged_ledger_stops_its_own_policy_until_it_is_repaired(cluster: Cluster, namespace: str) -> None:
     seen = run(cluster, "damaged", namespace)
     assert "damaged, at schemaVersion" in seen["error"]

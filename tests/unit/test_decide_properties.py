@@ -179,9 +179,12 @@ def jobs() -> st.SearchStrategy[HybridJob]:
 def policies() -> st.SearchStrategy[QuantumBackendPolicy]:
     paid = backend("paid", rateCard=priced("0.001", per_task="0.3"))
     return st.builds(
-        lambda backends, limit: policy(*backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"}]),
+        lambda backends, limit, exceeded: policy(
+            *backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"} | exceeded]
+        ),
         st.sampled_from([[paid], [backend("free")], [paid, backend("free")], [backend("free", qubits=2), paid]]),
         st.sampled_from(["1", "3", "100"]),
+        st.sampled_from([{}, {}, {"onExceeded": "Hold", "holdSeconds": 45}, {"onExceeded": "Reject"}]),
     )
 
 
@@ -199,6 +202,8 @@ def test_every_job_ends_with_an_answer_or_a_reason_and_its_money_settled(
     assert status is not None
     assert status.state in TERMINAL, f"still {status.state} after {MAX_STEPS} steps: {status.message}"
     if not spec.spec.cancel and set(spec.spec.fallback.on) == set(FALLBACK_REASONS) and status.reason:
-        # With every cause allowed, only a wrong problem or a classical solver out of time can leave a job unanswered.
-        assert status.reason in ("InvalidProblem", "LatencyExceeded")
+        # With every cause allowed, only a wrong problem, a classical solver out of time or a budget that rejects can
+        # leave a job unanswered.
+        rejects = any(budget.on_exceeded == "Reject" for budget in rules.spec.budgets)
+        assert status.reason in ("InvalidProblem", "LatencyExceeded", *(["BudgetExceeded"] if rejects else []))
     world.step()
