@@ -17,6 +17,7 @@ from hybridjob.api.errors import ManifestError
 from hybridjob.client.client import Client, Job
 from hybridjob.client.errors import (
     ClientError,
+    ClusterError,
     JobDeletedError,
     JobEndedError,
     JobExistsError,
@@ -28,6 +29,7 @@ from hybridjob.client.errors import (
 __all__ = [
     "Client",
     "ClientError",
+    "ClusterError",
     "Job",
     "JobDeletedError",
     "JobEndedError",

@@ -16,6 +16,7 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.manifests import Given, Manifests, key_of, load_files
 from hybridjob.client.errors import (
     ClientError,
+    ClusterError,
     JobDeletedError,
     JobEndedError,
     JobExistsError,
@@ -69,10 +70,10 @@ class ClusterJobs:
         taken = [found for found in before if found is not None]
         if taken and not self._replace:
             raise JobExistsError("\n".join(map(_taken, taken)))
+        for body in manifests.others:  # first, as it may be refused
+            await self._apply(body)
         for found in taken:
             await self._delete(found)
-        for body in manifests.others:
-            await self._apply(body)
         return [await self._create(job) for job in manifests.jobs]
 
     def _check_places(self, manifests: Manifests) -> Iterator[FieldError]:
@@ -175,8 +176,8 @@ class ClusterJobs:
                             raise _deleted(job)
                         if event != "BOOKMARK":
                             yield _parse(item)
-            except _RefusedError as error:
-                if error.is_gone:
+            except ClusterError as error:
+                if isinstance(error.__cause__, ApiError) and error.__cause__.is_gone:
                     version = ""
                     continue
                 if error.status in _FINAL or time.monotonic() - heard > _PATIENCE_SECONDS:
@@ -226,22 +227,15 @@ _NEXT_STEPS = {
 """By the status of the answer; 0 is none."""
 
 
-class _RefusedError(ClientError):
-    """The API server refused something, or could not be reached."""
-
-    def __init__(self, what: str, error: ApiError) -> None:
-        next_step = _NEXT_STEPS.get(error.status)
-        super().__init__(f"{what}: {error}" + (f"; {next_step}" if next_step else ""))
-        self.status, self.is_gone = error.status, error.is_gone
-
-
 @contextmanager
 def _in_words(what: str) -> Iterator[None]:
     """The API server's refusals as the client's errors, about `what`."""
     try:
         yield
     except ApiError as error:
-        raise _RefusedError(what, error) from error
+        next_step = None if error.reason == "NoCluster" else _NEXT_STEPS.get(error.status)
+        message = f"{what}: {str(error).strip()}" + (f"; {next_step}" if next_step else "")
+        raise ClusterError(message, error.status) from error
 
 
 def _called(job: HybridJob) -> str:

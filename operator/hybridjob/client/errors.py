@@ -41,3 +41,11 @@ class JobFailedError(ClientError):
         self.state = status.state
         self.reason = status.reason
         self.message = status.message
+
+
+class ClusterError(ClientError):
+    """The cluster refused something, or could not be reached: then `status` is 0, and else that of its answer."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
