@@ -173,7 +173,7 @@ class Bench:
         return await count_ended(self.api, kind, namespace) == jobs
 
     async def cost(self, make: Callable[[str], Object], jobs: int, rate: float) -> tuple[dict[str, float], float]:
-        """Writes by kind, and milliseconds of the operator's CPU, for each of the jobs that come at so many a second."""
+        """Writes by kind, and milliseconds of the operator's CPU, for each job; they come at so many a second."""
         before, cpu = await self.operator.writes(), self.operator.cpu_seconds
         namespace = await self.namespace()
         for number in range(jobs):

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
 from hybridjob.api.common import Condition
 from hybridjob.api.policy import PolicyStatus
@@ -13,6 +14,8 @@ from hybridjob.cluster.cache import Cache, PolicyRecord
 from hybridjob.cluster.kinds import POLICIES
 from hybridjob.cluster.ledger import ClusterLedger
 from hybridjob.cluster.metrics import Metrics
+from hybridjob.engine.budgets import budget_report
+from hybridjob.engine.windows import window_report
 
 _PERIOD_SECONDS = 5.0
 
@@ -44,7 +47,9 @@ class PolicyReports:
             await asyncio.sleep(_PERIOD_SECONDS)
 
     async def _report(self, record: PolicyRecord) -> None:
-        status = self._status(record)
+        now = self._clock()
+        status = self._status(record, now)
+        self._measure(record.name, status)
         if status == record.status:
             return
         body = {
@@ -54,8 +59,33 @@ class PolicyReports:
             "status": json.loads(status.model_dump_json(by_alias=True, exclude_none=True)),
         }
         self._cache.put_policy(await self._api.replace(POLICIES, None, record.name, body, "status"))
+        self._tell_alerts(record, status)
 
-    def _status(self, record: PolicyRecord) -> PolicyStatus:
+    def _measure(self, policy: str, status: PolicyStatus) -> None:
+        reserved: dict[str, Decimal] = {}
+        for entry in self._ledger.book(policy).entries.values():
+            reserved[entry.unit] = reserved.get(entry.unit, Decimal(0)) + entry.amount
+        for currency in {budget.currency for budget in status.budgets} | reserved.keys():
+            self._metrics.set_reserved(policy, currency, reserved.get(currency, Decimal(0)))
+
+    def _tell_alerts(self, record: PolicyRecord, status: PolicyStatus) -> None:
+        """Log the alerts that were reached since the last report: each once in its period."""
+        before = {
+            (budget.name, budget.value, alert)
+            for budget in (record.status.budgets if record.status else [])
+            for alert in budget.alerts
+        }
+        for budget in status.budgets:
+            for alert in budget.alerts:
+                if (budget.name, budget.value, alert) not in before:
+                    of = f" of {budget.value}" if budget.value else ""
+                    log.warning(
+                        "budget %s%s has reached %d %%: %s %s left of %s",
+                        *(budget.name, of, alert, budget.remaining, budget.currency, budget.limit),
+                        extra={"policy": record.name},
+                    )
+
+    def _status(self, record: PolicyRecord, now: datetime) -> PolicyStatus:
         before = {condition.type: condition for condition in record.status.conditions} if record.status else {}
         valid = record.policy is not None
         old = before.get("Ready")
@@ -64,8 +94,17 @@ class PolicyReports:
             type="Ready",
             status="True" if valid else "False",
             observed_generation=record.generation,
-            last_transition_time=old.last_transition_time if old and old.status == state else self._clock(),
+            last_transition_time=old.last_transition_time if old and old.status == state else now,
             reason="Valid" if valid else "Invalid",
             message=record.error or "holds for jobs",
         )
-        return PolicyStatus(conditions=[ready], observed_generation=record.generation)
+        if record.policy is None:
+            return PolicyStatus(conditions=[ready], observed_generation=record.generation)
+        book = self._ledger.book(record.name)
+        return PolicyStatus(
+            conditions=[ready],
+            observed_generation=record.generation,
+            budgets=budget_report(record.policy, book, now),
+            backends=window_report(record.policy, now),
+            open_reservations=len(book.entries),
+        )
