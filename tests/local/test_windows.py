@@ -1,0 +1,59 @@
+"""Windows and real processes: a job that waits for an opening, one that does not; and the example of the page."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hybridjob.api.common import format_timestamp
+from hybridjob.api.manifests import load_files
+from hybridjob.engine.facts import Facts
+from hybridjob.engine.routing import first_choice
+from hybridjob.engine.windows import window_report
+from support.build import job
+from support.command_line import EXAMPLES, CommandLine, hybridjob, policy, ring, write_manifests
+
+AER = {"name": "aer", "kind": "Simulator", "sdk": "Qiskit", "qubits": 24}
+
+
+def closed_for(seconds: float) -> dict[str, object]:
+    now = datetime.now(UTC)
+    start, end = (format_timestamp(now + timedelta(seconds=s)) for s in (-60, seconds))
+    return AER | {"maintenance": [{"startTime": start, "endTime": end, "reason": "repair"}]}
+
+
+def test_a_job_waits_for_its_backend_to_open(hybridjob_command: CommandLine, tmp_path: Path) -> None:
+    file = write_manifests(tmp_path / "job.yaml", policy(closed_for(6)), hybridjob(problem=ring(4), quantum={}))
+    status = hybridjob_command("run", file, "-o", "json").object["status"]
+    assert (status["state"], status["route"]) == ("Succeeded", "Quantum")
+    assert "waiting" not in status
+    assert "in maintenance until" in hybridjob_command("describe", "job").stdout
+
+
+def test_a_job_that_cannot_wait_is_answered_at_once(hybridjob_command: CommandLine, tmp_path: Path) -> None:
+    file = write_manifests(tmp_path / "job.yaml", policy(closed_for(7200)), hybridjob(problem=ring(4), quantum={}))
+    status = hybridjob_command("run", file, "-o", "json").object["status"]
+    assert (status["state"], status["route"]) == ("Succeeded", "Classical")
+    assert status["fallback"]["reason"] == "WindowClosed"
+    (option,) = [option for option in status["decision"]["rejected"] if option["backend"] == "aer"]
+    assert option["nextOpen"]
+
+
+@pytest.mark.parametrize(
+    ("now", "chosen", "opens"),
+    [
+        ("2026-01-07T12:00:00+01:00", "classical", "2026-01-07T22:00:00+01:00"),  # a Wednesday
+        ("2026-01-07T21:55:00+01:00", "first", "2026-01-07T22:00:00+01:00"),  # soon: it waits
+        ("2026-01-08T05:59:59+01:00", "first", None),
+        ("2026-01-10T12:00:00+01:00", "second", "2026-01-12T01:00:00+01:00"),  # a Saturday, under maintenance
+        ("2026-12-26T12:00:00+01:00", "second", "2027-01-03T00:00:00+01:00"),  # the holidays
+    ],
+)
+def test_the_example_does_what_it_says(now: str, chosen: str, opens: str | None) -> None:
+    (rules,) = load_files([EXAMPLES / "policies" / "windows.yaml"]).policies
+    instant = datetime.fromisoformat(now)
+    decision = first_choice(job(), rules, Facts(), instant)
+    assert decision.chosen is not None
+    assert decision.chosen.backend == chosen
+    expected = None if opens is None else datetime.fromisoformat(opens)
+    assert window_report(rules, instant)[0].next_open == expected
