@@ -63,7 +63,7 @@ def _document(job: HybridJob, policy: str, decision: DecisionStatus) -> dict[str
 def _print(job: HybridJob, policy: str, decision: DecisionStatus) -> None:
     click.echo(f"{click.style(job.metadata.name, bold=True)}  under policy {policy}")
     if decision.chosen is None:
-        click.echo("  would fail: nothing can run it, and fallback.on does not allow the classical route")
+        click.echo("  would fail: nothing can run it, and neither fallback.on nor the budgets leave another way")
     else:
         _print_option("->", decision.chosen)
     for option in decision.rejected:

@@ -29,11 +29,11 @@ from hybridjob.engine.conditions import acknowledged, resumed_time
 from hybridjob.engine.deadlines import deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
-from hybridjob.engine.holds import hold, is_rejected
+from hybridjob.engine.holds import hold
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
 from hybridjob.engine.pricing import display
-from hybridjob.engine.routing import Choice, Exclusion, Option, record, why_none
+from hybridjob.engine.routing import Choice, Exclusion, Option, is_rejected, record, why_none
 
 _RETRY_BASE_SECONDS = 1
 _RETRY_CAP_SECONDS = 30

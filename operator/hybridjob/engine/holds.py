@@ -1,4 +1,4 @@
-"""What becomes of a job that no option has money for: it is held, rejected, or goes on as its fallback says."""
+"""Whether a job that no option has money for waits for it, and how long."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,6 @@ class Hold:
     status: HoldStatus
     message: str
     wake_time: datetime
-
-
-def is_rejected(policy: QuantumBackendPolicy, options: Sequence[Option]) -> bool:
-    """Whether a budget that has no room says that the job fails, whatever its fallback says."""
-    rejecting = {budget.name for budget in policy.spec.budgets if budget.on_exceeded == "Reject"}
-    return any(rejecting & set(option.budgets) for option in options)
 
 
 def hold(

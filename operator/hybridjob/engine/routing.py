@@ -150,6 +150,12 @@ def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
     return reason, "; ".join(f"{option.backend}: {option.message}" for option in options)
 
 
+def is_rejected(policy: QuantumBackendPolicy, options: Sequence[Option]) -> bool:
+    """Whether a budget that has no room says that the job fails, whatever its fallback says."""
+    rejecting = {budget.name for budget in policy.spec.budgets if budget.on_exceeded == "Reject"}
+    return any(rejecting & set(option.budgets) for option in options)
+
+
 def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> DecisionStatus:
     """What would be decided first about a new job: the decision without the run."""
     choice = Choice(job, policy, facts, now, lambda _: ZERO, {})
@@ -162,7 +168,8 @@ def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now
     opening = [option for option in options if option.next_open is not None and option.next_open < now + patience]
     if chosen is None and opening:  # it would wait
         chosen = min(opening, key=lambda option: option.next_open or now)
-    if chosen is None and why_none(options)[0] in job.spec.fallback.on and classical.reason is None:
+    falls_back = why_none(options)[0] in job.spec.fallback.on and not is_rejected(policy, options)
+    if chosen is None and falls_back and classical.reason is None:
         chosen = classical
     return record(job, options, classical, chosen)
 
