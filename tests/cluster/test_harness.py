@@ -5,10 +5,8 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.cluster_harness import kueue
 from tests.cluster_harness.native import NativeCluster
 
 from support.cluster import selected
@@ -20,30 +18,6 @@ POD = {
     "metadata": {"name": "asleep"},
     "spec": {"containers": [CONTAINER]},
 }
-QUEUES = """
-{apiVersion: kueue.x-k8s.io/v1beta2, kind: ResourceFlavor, metadata: {name: any}}
----
-apiVersion: kueue.x-k8s.io/v1beta2
-kind: ClusterQueue
-metadata: {name: all}
-spec:
-  namespaceSelector: {}
-  resourceGroups:
-  - {coveredResources: [cpu], flavors: [{name: any, resources: [{name: cpu, nominalQuota: "1"}]}]}
----
-{apiVersion: kueue.x-k8s.io/v1beta2, kind: LocalQueue, metadata: {name: queue}, spec: {clusterQueue: all}}
-"""
-
-
-def queued_job(name: str, cpu: str) -> dict[str, Any]:
-    """A job that Kueue holds until its queue has so much left."""
-    container = CONTAINER | {"resources": {"requests": {"cpu": cpu}}}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "labels": {"kueue.x-k8s.io/queue-name": "queue"}},
-        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
-    }
 
 
 @pytest.fixture
@@ -87,13 +61,3 @@ def test_the_api_server_restarts_and_forgets_nothing(own: NativeCluster) -> None
     assert not before.alive
     assert own.kubectl("get", "configmap", "kept").returncode == 0
     assert own.is_ready()
-
-
-def test_kueue_admits_what_its_queue_has_room_for(own: NativeCluster) -> None:
-    kueue.start(own)
-    for manifest in (QUEUES, json.dumps(queued_job("small", "10m")), json.dumps(queued_job("large", "2"))):
-        applied = own.kubectl("apply", "-f", "-", text=manifest)
-        assert applied.returncode == 0, applied.stderr
-    admitted = own.kubectl("wait", "job/small", "--for=jsonpath={.status.active}=1", "--timeout=60s")
-    assert admitted.returncode == 0, admitted.stderr
-    assert own.kubectl("get", "job", "large", "-o", "jsonpath={.spec.suspend}").stdout == "true"

@@ -32,6 +32,7 @@ LEASE_NAME = "hybridjob-operator"
 _SWEEP_SECONDS = 600
 """What watches have missed is found so often."""
 _DRAIN_SECONDS = 10
+_START_RETRY_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +208,12 @@ def _registry(operator: Operator) -> kopf.OperatorRegistry:
         settings.queueing.idle_timeout = 1
         settings.persistence.diffbase_storage = _NoDiffBase()
         settings.persistence.progress_storage = _NoProgress()
-        await operator.start()
+        try:
+            await operator.start()
+        except ApiError as error:
+            hint = "; are the CustomResourceDefinitions installed?" if error.status == 404 else ""
+            log.error("cannot start yet: %s%s", error, hint)
+            raise kopf.TemporaryError(str(error), delay=_START_RETRY_SECONDS) from error
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
