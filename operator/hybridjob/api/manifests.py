@@ -5,8 +5,7 @@ Every error of every file is reported at once, with its file, its line and what 
 
 import re
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ from pydantic import ValidationError
 
 from hybridjob.api.common import ObjectMeta
 from hybridjob.api.errors import Complaint, FieldError, ManifestError, among, explain, one_of, path_of, shown
+from hybridjob.api.given import Given, Text, name_of, read_bytes
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.kubernetes import ConfigMap, Secret
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.problem_data import read_problem
-from hybridjob.api.yaml_source import MAX_BYTES, Document, read_documents
+from hybridjob.api.yaml_source import Document, read_documents
 from hybridjob.contract.base import Model
 
-__all__ = ["FieldError", "Given", "ManifestError", "Manifests", "Source", "Text", "load_files"]
+__all__ = ["FieldError", "ManifestError", "Manifests", "Source", "load_files"]
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -39,18 +39,6 @@ _CLUSTER_SCOPED = {"QuantumBackendPolicy"}
 _NONE = (None, None)
 _GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 """What Kubernetes ends generated names with: no letters that make words."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """Objects in memory, under the name that errors call them by."""
-
-    name: str
-    content: str
-
-
-Given = Path | Text | Mapping[str, Any]
-"""A file (`-` is standard input), a text, or one object."""
 
 
 @dataclass(frozen=True)
@@ -125,21 +113,9 @@ def load_files(
     for check in checks:
         loader.errors += check(loader.manifests)
     if loader.errors:
-        order = {_name_of(item): position for position, item in enumerate(given)}
+        order = {name_of(item): position for position, item in enumerate(given)}
         raise ManifestError(sorted(loader.errors, key=lambda error: (order.get(error.file, -1), error.line)))
     return loader.manifests
-
-
-def _name_of(given: Given) -> str:
-    """What errors call it."""
-    match given:
-        case Path():
-            return str(given)
-        case Text():
-            return given.name
-    metadata = given.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return " ".join(word for word in (given.get("kind"), name) if isinstance(word, str)) or "the object"
 
 
 class _Loader:
@@ -155,11 +131,11 @@ class _Loader:
         """Kinds of which an object may be where nothing was read: what names it may be right."""
 
     def read(self, given: Given) -> None:
-        name = _name_of(given)
+        name = name_of(given)
         match given:
             case Path():
                 try:
-                    content = _read_bytes(given)
+                    content = read_bytes(given)
                 except OSError as error:
                     self.errors.append(FieldError(name, 0, "", "nothing", f"must be a readable file: {error.strerror}"))
                     self._unread.update(_KINDS)
@@ -288,14 +264,6 @@ def _complete(metadata: dict[str, Any], namespace: str | None) -> dict[str, Any]
         ending = "".join(secrets.choice(_GENERATED) for _ in range(5))
         complete = complete | {"name": prefix[:58] + ending}
     return complete
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The file's content, at most one byte more than may be read."""
-    if str(path) == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
 
 
 def _wrong_kind(value: Any) -> Complaint | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from hybridjob.api.common import ObjectMeta
+from hybridjob.api.given import Given, Text
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.manifests import Given, Text
 from hybridjob.api.status import HybridJobStatus, ResultStatus
 from hybridjob.client.errors import ClientError, JobFailedError
 from hybridjob.client.jobs import Jobs, status_of

@@ -12,8 +12,9 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from hybridjob.api.errors import Complaint, FieldError, explain, path_of, shown
+from hybridjob.api.given import Given
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.manifests import Given, Manifests, key_of, load_files
+from hybridjob.api.manifests import Manifests, key_of, load_files
 from hybridjob.client.errors import (
     ClientError,
     ClusterError,

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from hybridjob.api.given import Given
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.manifests import FieldError, Given, ManifestError
+from hybridjob.api.manifests import FieldError, ManifestError
 from hybridjob.api.status import HybridJobStatus, ResultStatus
 from hybridjob.client.errors import PayloadError
 from hybridjob.contract.files import sha256_digest

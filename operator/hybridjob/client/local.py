@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from hybridjob.api.given import Given
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.manifests import DEFAULT_NAMESPACE, Given
+from hybridjob.api.manifests import DEFAULT_NAMESPACE
 from hybridjob.client.errors import ClientError, JobEndedError, NoSuchJobError, PayloadError
 from hybridjob.client.jobs import Moment, News, has_ended, parse_payload, require_jobs, result_of
 from hybridjob.client.worlds import Laptop

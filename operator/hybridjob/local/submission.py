@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from hybridjob.api.errors import Complaint, FieldError
+from hybridjob.api.given import Given
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.manifests import (
     DEFAULT_NAMESPACE,
     Check,
-    Given,
     ManifestError,
     Manifests,
     key_of,
