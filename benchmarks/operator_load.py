@@ -4,7 +4,7 @@ KWOK starts and ends solver pods the moment they are bound: nothing but the cont
 Plain batch/v1 Jobs and HybridJobs alternate on the same cluster: machines are noisy, ratios less so.
 
     make cluster-up
-    make cluster-exec CMD=".venv/bin/python benchmarks/operator.py"
+    make cluster-exec CMD=".venv/bin/python benchmarks/operator_load.py"
 """
 
 import argparse
