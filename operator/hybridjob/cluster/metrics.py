@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import AttemptStatus, HybridJobStatus
 from hybridjob.cluster.cache import Cache
+from hybridjob.engine.budgets import Alert
 
 _ENDED = ("Succeeded", "Failed", "Cancelled")
 
@@ -35,6 +36,12 @@ class Metrics:
             "hybridjob_attempts", "Attempts that ended", ["route", "backend", "outcome", "reason"], registry=registry
         )
         self._charged = Counter("hybridjob_money_charged", "Money charged", ["policy", "currency"], registry=registry)
+        self._alerts = Counter(
+            "hybridjob_budget_alerts",
+            "Thresholds of budgets that were reached",
+            ["policy", "budget", "percent"],
+            registry=registry,
+        )
         self.leader = Gauge("hybridjob_leader", "Whether this process leads", registry=registry)
         self.reserved = Gauge("hybridjob_money_reserved", "Money reserved", ["policy", "currency"], registry=registry)
         Gauge("hybridjob_work_queue_depth", "Jobs that wait to be looked at", registry=registry).set_function(depth)
@@ -53,6 +60,9 @@ class Metrics:
         self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
         if attempt.cost and attempt.rate_card is not None:
             self._charged.labels(policy, attempt.rate_card.currency).inc(float(attempt.cost))
+
+    def alerted(self, policy: str, alert: Alert) -> None:
+        self._alerts.labels(policy, alert.budget, str(alert.percent)).inc()
 
     def set_reserved(self, policy: str, currency: str, amount: Decimal) -> None:
         self.reserved.labels(policy, currency).set(float(amount))

@@ -12,7 +12,7 @@ from hybridjob.api.policy import PolicyStatus
 from hybridjob.cluster.api_client import ApiError, KubernetesApi
 from hybridjob.cluster.cache import Cache, PolicyRecord
 from hybridjob.cluster.kinds import POLICIES
-from hybridjob.cluster.ledger import ClusterLedger
+from hybridjob.cluster.ledger import ClusterLedger, LedgerError
 from hybridjob.cluster.metrics import Metrics
 from hybridjob.engine.budgets import budget_report
 from hybridjob.engine.windows import window_report
@@ -41,12 +41,15 @@ class PolicyReports:
             for record in list(self._cache.policies.values()):
                 try:
                     await self._report(record)
+                except LedgerError as error:
+                    log.error("%s", error, extra={"policy": record.name})
                 except ApiError as error:
                     if error.status not in (404, 409):  # it is gone, or has changed: the next round sees that
                         log.warning("a policy's status cannot be written: %s", error, extra={"policy": record.name})
             await asyncio.sleep(_PERIOD_SECONDS)
 
     async def _report(self, record: PolicyRecord) -> None:
+        await self._give_alerts(record)
         now = self._clock()
         status = self._status(record, now)
         self._measure(record.name, status)
@@ -59,7 +62,6 @@ class PolicyReports:
             "status": json.loads(status.model_dump_json(by_alias=True, exclude_none=True)),
         }
         self._cache.put_policy(await self._api.replace(POLICIES, None, record.name, body, "status"))
-        self._tell_alerts(record, status)
 
     def _measure(self, policy: str, status: PolicyStatus) -> None:
         reserved: dict[str, Decimal] = {}
@@ -68,22 +70,13 @@ class PolicyReports:
         for currency in {budget.currency for budget in status.budgets} | reserved.keys():
             self._metrics.set_reserved(policy, currency, reserved.get(currency, Decimal(0)))
 
-    def _tell_alerts(self, record: PolicyRecord, status: PolicyStatus) -> None:
-        """Log the alerts that were reached since the last report: each once in its period."""
-        before = {
-            (budget.name, budget.value, alert)
-            for budget in (record.status.budgets if record.status else [])
-            for alert in budget.alerts
-        }
-        for budget in status.budgets:
-            for alert in budget.alerts:
-                if (budget.name, budget.value, alert) not in before:
-                    of = f" of {budget.value}" if budget.value else ""
-                    log.warning(
-                        "budget %s%s has reached %d %%: %s %s left of %s",
-                        *(budget.name, of, alert, budget.remaining, budget.currency, budget.limit),
-                        extra={"policy": record.name},
-                    )
+    async def _give_alerts(self, record: PolicyRecord) -> None:
+        """Tell of thresholds that were reached: each once in its period, also across restarts."""
+        if record.policy is None:
+            return
+        for alert in await self._ledger.give_alerts(record.policy):
+            log.warning("%s", alert.message, extra={"policy": record.name})
+            self._metrics.alerted(record.name, alert)
 
     def _status(self, record: PolicyRecord, now: datetime) -> PolicyStatus:
         before = {condition.type: condition for condition in record.status.conditions} if record.status else {}
