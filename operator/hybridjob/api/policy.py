@@ -23,6 +23,7 @@ from hybridjob.api.common import (
     Timestamp,
     list_of,
 )
+from hybridjob.api.quotas import MaxConcurrent, QuotasSpec
 from hybridjob.api.rates import FREE, RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.api.windows import Hours, MaintenanceSpec, Schedule, WindowsMode, WindowSpec
@@ -75,6 +76,8 @@ class BackendSpec(Resource):
     image: Image | None = None
     """The solver image on a cluster; the default is the operator's image for the SDK."""
     resources: Resources = Resources()
+    max_concurrent: MaxConcurrent | None = None
+    """Attempts under way on it at once."""
     windows: Annotated[list[WindowSpec], list_of("map", 32, "name")] = []
     """When work may start on it; those of the policy hold, too."""
     windows_mode: WindowsMode | None = None
@@ -177,6 +180,7 @@ class PolicySpec(Resource):
     classical: ClassicalPolicy = ClassicalPolicy()
     budgets: Annotated[list[BudgetSpec], list_of("map", 32, "name")] = []
     """Each holds by itself; several in one currency hold together."""
+    quotas: QuotasSpec = QuotasSpec()
     windows: Annotated[list[WindowSpec], list_of("map", 32, "name")] = []
     """When quantum work may start. Classical work always may."""
     windows_mode: WindowsMode | None = None

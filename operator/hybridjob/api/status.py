@@ -12,7 +12,13 @@ State = Literal["Pending", "Held", "Running", "FallingBack", "Succeeded", "Faile
 Route = Literal["Quantum", "Classical"]
 
 FallbackReason = Literal[
-    "SolverFailed", "BackendUnavailable", "BudgetExceeded", "LatencyExceeded", "QualityRegressed", "WindowClosed"
+    "SolverFailed",
+    "BackendUnavailable",
+    "BudgetExceeded",
+    "LatencyExceeded",
+    "QualityRegressed",
+    "WindowClosed",
+    "QuotaExceeded",
 ]
 """Why a job leaves the quantum route."""
 Reason = Literal[
@@ -22,6 +28,7 @@ Reason = Literal[
     "LatencyExceeded",
     "QualityRegressed",
     "WindowClosed",
+    "QuotaExceeded",
     "InvalidProblem",
     "PolicyNotFound",
     "Cancelled",
@@ -34,6 +41,7 @@ FALLBACK_REASONS: tuple[FallbackReason, ...] = (
     "LatencyExceeded",
     "QualityRegressed",
     "WindowClosed",
+    "QuotaExceeded",
 )
 
 CLASSICAL_BACKEND = "classical"
@@ -175,12 +183,13 @@ class HoldStatus(Model):
 
 
 class WaitingStatus(Model):
-    """What a held job waits for, while the policy's windows keep it from starting."""
+    """What a held job waits for, while the policy's windows or quotas keep it from starting."""
 
-    reason: Literal["WindowClosed"]
+    reason: Literal["WindowClosed", "QuotaExceeded"]
     """One word: why."""
-    until_time: Timestamp
-    """When it is looked at again: the first of its backends opens."""
+    until_time: Timestamp | None = None
+    """When it ends, where that is known: a window opens, or a period moves on. A place becomes free when another
+    attempt ends."""
 
 
 class OptionStatus(Model):

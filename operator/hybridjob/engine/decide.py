@@ -234,8 +234,8 @@ class _Pass(Draft):
             self._start(chosen)
 
     def _without_option(self, options: Sequence[Option]) -> None:
-        """Nothing can be chosen now: wait for a window that opens in time, or for money where the policy says so;
-        else leave the route."""
+        """Nothing can be chosen now: wait for a window or a slot where one comes in time, or for money where
+        the policy says so; else leave the route."""
         reason, message = why_none(options)
         if self._waits(options):
             return
@@ -248,21 +248,26 @@ class _Pass(Draft):
             self._give_up(reason, message)
 
     def _waits(self, options: Sequence[Option]) -> bool:
-        """Hold the job where a window opens before its next deadline. It holds no money meanwhile."""
-        openings = [option.next_open for option in options if option.next_open is not None]
-        if not openings or min(openings) >= self._next_deadline():
+        """Hold the job where what rules out a backend passes before its next deadline. It holds no money meanwhile."""
+        deadline = self._next_deadline()
+        awaited = [o for o in options if o.passes and (o.passes_time is None or o.passes_time < deadline)]
+        if not awaited:
             return False
-        waits = [f"{o.backend}: {o.message}" for o in options if o.next_open is not None]
-        self.state, self.message = "Held", f"waits to start: {'; '.join(waits)}"[:2048]
-        self.waiting = WaitingStatus(reason="WindowClosed", until_time=min(openings))
-        self.wakes += [min(openings), self._next_deadline()]
+        times = [option.passes_time for option in awaited if option.passes_time is not None]
+        crowded = any(option.reason == "QuotaExceeded" for option in awaited)
+        self.waiting = WaitingStatus(
+            reason="QuotaExceeded" if crowded else "WindowClosed", until_time=min(times, default=None)
+        )
+        waits = "; ".join(f"{option.backend}: {option.message}" for option in awaited)
+        self.state, self.message = "Held", f"waits to start: {waits}"[:2048]
+        self.wakes += [*times, deadline]
         return True
 
     def _next_deadline(self) -> datetime:
         """The deadline that ends a wait for the next attempt."""
         started = any(attempt.start_time for attempt in self._on_route())
         bound = deadlines(self.spec.limits, self._clock_start, self.fallback, started, None)
-        return min(deadline.time for deadline in bound)
+        return min((deadline.time for deadline in bound), default=self.now)
 
     def _excluded(self) -> dict[str, Exclusion]:
         excluded = {

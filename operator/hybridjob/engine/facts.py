@@ -67,12 +67,42 @@ class ReservationFacts:
 
 
 @dataclass(frozen=True)
+class Waiter:
+    """A job that waits for the policy's quotas."""
+
+    since: datetime
+    """When the job was made: of one namespace, the oldest comes first."""
+    uid: str
+    namespace: str
+    backends: tuple[str, ...] = ()
+    """Those that it waits for a slot of, in order of preference; none where it waits for a period to move on."""
+
+
+@dataclass(frozen=True)
+class PolicyLoad:
+    """What the other jobs of the policy take of its quotas, at this instant."""
+
+    running: Mapping[tuple[str, str], int] = field(default_factory=lambda: MappingProxyType({}))
+    """Quantum attempts under way or decided, by namespace and backend."""
+    waiting: tuple[Waiter, ...] = ()
+    served: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """When each namespace last began a quantum attempt."""
+    kept: tuple[str, ...] = ()
+    """The backends that the job itself has a slot of already."""
+    starts: tuple[datetime, ...] = ()
+    """When jobs of the job's namespace began their quantum work, as far back as a quota asks."""
+
+
+@dataclass(frozen=True)
 class Facts:
     attempts: Mapping[int, AttemptFacts] = field(default_factory=lambda: MappingProxyType({}))
     """By attempt number."""
     reservation: ReservationFacts | None = None
     used: Mapping[Series, Decimal] = field(default_factory=lambda: MappingProxyType({}))
     """What is committed and reserved now, of every series that a budget counts which applies to the job."""
+    load: PolicyLoad = PolicyLoad()
+    """What the policy's other jobs take of its quotas. It must be read in the same step in which the decision is taken
+    and its own load is put: see `loads.Loads`."""
     unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None

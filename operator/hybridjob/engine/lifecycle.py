@@ -17,7 +17,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 MEANINGS: Mapping[State, str] = {
     "Pending": "accepted; its first solver has not started",
-    "Held": "suspended, waits for a budget or a window, or its solver waits in a queue; the message says for what",
+    "Held": "suspended, or waits for a budget, a window, a quota or a queue; the message says for what",
     "Running": "a solver runs, or the next attempt is about to",
     "FallingBack": "the quantum route was given up; the classical solver has not started",
     "Succeeded": "an accepted answer is in the status",

@@ -21,6 +21,7 @@ from hybridjob.engine.pricing import (
     estimate,
     workload,
 )
+from hybridjob.engine.quotas import shortfalls
 from hybridjob.engine.windows import closure
 
 
@@ -39,8 +40,10 @@ class Option:
     currency: str | None = None
     budgets: tuple[str, ...] = ()
     """The budgets that rule it out."""
-    next_open: datetime | None = None
-    """When what closes it now ends."""
+    passes: bool = False
+    """Whether what rules it out will pass: the job may wait."""
+    passes_time: datetime | None = None
+    """When, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Choice:
         if quantum is None:
             return []
         names = quantum.backends or [backend.name for backend in self.policy.spec.backends]
-        return [self._backend(quantum, name) for name in names]
+        return self._within_quotas([self._backend(quantum, name) for name in names])
 
     def classical(self) -> Option:
         """The classical solver, which may have a price, too."""
@@ -95,8 +98,28 @@ class Choice:
             return replace(option, reason="BackendUnavailable", message=incapable)
         option = self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
         if option.reason is None and (closed := closure(self.policy, backend, self.now)) is not None:
-            return replace(option, reason="WindowClosed", message=closed.message, next_open=closed.next_open)
+            opens = closed.next_open
+            return replace(
+                option, reason="WindowClosed", message=closed.message, passes=opens is not None, passes_time=opens
+            )
         return option
+
+    def _within_quotas(self, options: list[Option]) -> list[Option]:
+        usable = tuple(option.backend for option in options if option.reason is None)
+        lacking = shortfalls(self.policy, self.job, self.facts.load, usable, self.now)
+        return [
+            option
+            if (why := lacking.get(option.backend)) is None
+            else replace(
+                option,
+                reason="QuotaExceeded",
+                word=why.word,
+                message=why.message,
+                passes=why.passes,
+                passes_time=why.passes_time,
+            )
+            for option in options
+        ]
 
     def _priced(self, option: Option, card: RateCard, work: Workload) -> Option:
         if card.currency is None:
@@ -141,11 +164,11 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
 
 def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
     """The one reason for which no backend can be used: that of the option that came nearest to it. Money outranks
-    capability, and a window outranks money: it is asked last."""
+    capability, a window outranks money, and a quota all: it is asked last."""
     if not options:
         return "BackendUnavailable", "the policy has no quantum backend"
     reasons = {option.reason for option in options}
-    ranked: tuple[FallbackReason, ...] = ("WindowClosed", "BudgetExceeded")
+    ranked: tuple[FallbackReason, ...] = ("QuotaExceeded", "WindowClosed", "BudgetExceeded")
     reason: FallbackReason = next((reason for reason in ranked if reason in reasons), "BackendUnavailable")
     return reason, "; ".join(f"{option.backend}: {option.message}" for option in options)
 
@@ -165,9 +188,9 @@ def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now
     chosen = next((option for option in options if option.reason is None), None)
     limits = job.spec.limits
     patience = timedelta(seconds=min(limits.queue_deadline_seconds, limits.completion_deadline_seconds))
-    opening = [option for option in options if option.next_open is not None and option.next_open < now + patience]
-    if chosen is None and opening:  # it would wait
-        chosen = min(opening, key=lambda option: option.next_open or now)
+    passing = [option for option in options if option.passes and (option.passes_time or now) < now + patience]
+    if chosen is None and passing:  # it would wait
+        chosen = min(passing, key=lambda option: option.passes_time or now)
     falls_back = why_none(options)[0] in job.spec.fallback.on and not is_rejected(policy, options)
     if chosen is None and falls_back and classical.reason is None:
         chosen = classical
@@ -205,5 +228,5 @@ def _status(option: Option, reason: str, message: str) -> OptionStatus:
         currency=option.currency,
         reason=reason,
         message=message[:2048],
-        next_open=option.next_open,
+        next_open=option.passes_time if option.reason == "WindowClosed" else None,
     )

@@ -13,6 +13,7 @@ from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, S
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.tasks import build_task
 from hybridjob.local.sdks import unavailable_backends
@@ -49,6 +50,8 @@ class Runner:
         self._changed: dict[str, asyncio.Event] = {}
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._cancels: asyncio.Task[None] | None = None
+        self._loads = Loads(self._wake)
+        self._knows_past = False
         self._solvers = Solvers(store, slots or len(os.sched_getaffinity(0)), clock, self._wake, observer.progressed)
 
     def start(self, uid: str) -> asyncio.Task[None]:
@@ -57,6 +60,7 @@ class Runner:
         if self._cancels is None:
             self._cancels = asyncio.create_task(self._watch_cancels())
         self._changed[uid] = asyncio.Event()
+        self._count(self._store.get(uid))
         self._drives[uid] = asyncio.create_task(self._drive(uid))
         return self._drives[uid]
 
@@ -67,6 +71,15 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._solvers.stop()
+
+    def _count(self, stored: StoredJob) -> None:
+        """Count what a job takes of its quotas before any job is decided about: a solver of its may run already."""
+        if stored.policy.spec.quotas.jobs_per_period is not None and not self._knows_past:
+            self._knows_past = True
+            for past in self._store.all():
+                if past.ended:
+                    self._loads.put(past.policy, load_of(past.job))
+        self._loads.put(stored.policy, load_of(stored.job))
 
     def _wake(self, uid: str) -> None:
         self._changed[uid].set()
@@ -82,12 +95,20 @@ class Runner:
             await asyncio.sleep(_CANCEL_POLL_SECONDS)
 
     async def _drive(self, uid: str) -> None:
+        try:
+            await self._decide_until_ended(uid)
+        finally:
+            self._loads.remove(uid)
+
+    async def _decide_until_ended(self, uid: str) -> None:
         self._solvers.recover(uid)
         changed = self._changed[uid]
         answered: ReservationFacts | None = None
         while not (stored := self._store.get(uid)).ended:
             changed.clear()
             decision = decide(stored.job, stored.policy, self._facts(stored, answered), self._clock())
+            decided = stored.job.model_copy(update={"status": decision.status})
+            self._loads.put(stored.policy, load_of(decided, decision.actions))
             answered = self._execute(stored, decision)
             self._save(stored, decision)
             if answered is None and decision.status.state not in TERMINAL:
@@ -101,6 +122,7 @@ class Runner:
             reservation=answered
             or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
             used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
+            load=self._loads.of(stored.policy, stored.job, self._clock()),
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
