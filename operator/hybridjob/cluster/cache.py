@@ -36,6 +36,8 @@ class Record:
     """When it is to be deleted."""
     raw: bytes
     """Empty once it has ended, and its status says so of its newest spec."""
+    began: tuple[str, datetime] | None = None
+    """The policy under which its quantum work began, and when: kept once it has ended, for quotas on periods."""
     deleted: bool = False
     """It is gone; its solvers and its money may not be yet."""
 
@@ -100,6 +102,7 @@ class Cache:
             reason=status.get("reason"),
             expires=_expiry(raw.get("spec", {}), status),
             raw=b"" if settled else json.dumps(raw, separators=(",", ":")).encode(),
+            began=_began(status) if settled else None,
         )
         self.jobs[record.uid] = record
         if not own_write:
@@ -260,6 +263,11 @@ def _expiry(spec: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | No
     if not isinstance(seconds, int) or not isinstance(ended, str):
         return None
     return datetime.fromisoformat(ended) + timedelta(seconds=seconds)
+
+
+def _began(status: Mapping[str, Any]) -> tuple[str, datetime] | None:
+    times = [attempt["createdTime"] for attempt in status.get("attempts", []) if attempt["route"] == "Quantum"]
+    return (status["policy"], datetime.fromisoformat(times[0])) if times and "policy" in status else None
 
 
 def _is_newer(view: _Versioned, known: _Versioned | None) -> bool:

@@ -90,6 +90,7 @@ class Operator:
         informers = self._informers()
         await asyncio.gather(self._list_policies(), *(informer.list() for informer in informers))
         await self._list_jobs()
+        self._reconciler.count_all()
         for _, entry in self.ledger.open_entries():
             self.queue.add(entry.job_uid)
         self._knows_all = True

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from hybridjob.cluster.executor import Executor
 from hybridjob.cluster.inputs import Problem, find_policy, read_inputs
 from hybridjob.cluster.kinds import HYBRID_JOBS
 from hybridjob.cluster.ledger import ClusterLedger
+from hybridjob.cluster.loads import known_loads
 from hybridjob.cluster.metrics import Metrics
 from hybridjob.cluster.observation import observe
 from hybridjob.cluster.status_writes import delay
@@ -31,6 +32,7 @@ from hybridjob.engine.decide import decide
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
 
 _INPUT_POLL = timedelta(seconds=10)
@@ -72,6 +74,12 @@ class Reconciler:
         self._api, self._cache, self._queue, self._ledger = api, cache, queue, ledger
         self._executor, self._events, self._metrics, self._clock = executor, events, metrics, clock
         self._memory: dict[str, _Memory] = {}
+        self._loads = Loads(queue.add)
+
+    def count_all(self) -> None:
+        """Count what every job takes of its quotas. Nothing may be reconciled before: slots would be given twice."""
+        for policy, load in known_loads(self._cache):
+            self._loads.put(policy, load)
 
     async def reconcile(self, uid: str) -> None:
         """Bring one job as far as it goes now."""
@@ -88,6 +96,7 @@ class Reconciler:
     async def _reconcile(self, uid: str) -> None:
         record = self._cache.jobs.get(uid)
         if record is None:
+            self._loads.remove(uid)
             await self._executor.settle_orphan(uid)
             return
         if record.state in TERMINAL and not record.raw:
@@ -99,6 +108,7 @@ class Reconciler:
         while again and (record.state not in TERMINAL or record.raw):
             job = await self._parse(record, memory)
             if job is None:
+                self._loads.remove(uid)
                 return
             again = await self._pass(record, job, memory)
             record = self._cache.jobs.get(uid, record)
@@ -116,7 +126,11 @@ class Reconciler:
         policy, policy_missing = find_policy(job, self._cache)
         now = self._clock()
         facts = await self._facts(job, policy, policy_missing, memory, now)
+        # Nothing may come in between from here until the load of what was decided is put.
+        facts = replace(facts, load=self._loads.of(policy, job, now))
         decision = decide(job, policy, facts, now)
+        decided = job.model_copy(update={"status": decision.status})
+        self._loads.put(policy, load_of(decided, decision.actions))
         answered = await self._executor.execute(job, policy, decision.actions)
         again = answered is not None
         memory.answered = answered if answered is not None and not answered.granted else None
@@ -262,6 +276,7 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._memory.pop(uid, None)
+        self._loads.remove(uid)
         self._executor.forget(uid)
 
 

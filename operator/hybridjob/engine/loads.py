@@ -65,7 +65,7 @@ class _Book:
     running: Counter[tuple[str, str]] = field(default_factory=Counter)
     waiting: dict[str, Waiter] = field(default_factory=dict)
     starts: dict[str, dict[str, datetime]] = field(default_factory=dict)
-    """By namespace and job; kept when the job is gone."""
+    """By namespace and job, where the policy has a quota on periods; kept when the job is gone."""
     served: dict[str, datetime] = field(default_factory=dict)
 
     def put(self, load: JobLoad) -> None:
@@ -74,7 +74,7 @@ class _Book:
         self.running.update((load.namespace, backend) for backend in load.slots)
         if load.waiter is not None:
             self.waiting[load.uid] = load.waiter
-        if load.started is not None:
+        if load.started is not None and self.spec.quotas.jobs_per_period is not None:
             self.starts.setdefault(load.namespace, {})[load.uid] = load.started
         if load.served is not None:
             self.served[load.namespace] = max(load.served, self.served.get(load.namespace, load.served))
