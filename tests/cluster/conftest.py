@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,21 @@ def operator(
     process.start()
     yield process
     assert process.stop() == 0, process.log.read_text()[-2000:]
+
+
+@pytest.fixture
+def lone_operator(
+    operator: OperatorProcess, cluster: Cluster, images: dict[str, str], tmp_path: Path
+) -> Iterator[OperatorProcess]:
+    """An operator that asks for no Lease, in the other one's place: killed and started again, it acts at once. With a
+    Lease, the next kill would mostly meet an operator that still waits for the dead one's to run out."""
+    operator.stop()
+    lone = OperatorProcess(cluster, tmp_path / "lone.log", images, "--no-leader-election")
+    lone.start()
+    yield lone
+    lone.stop()
+    operator.start()
+    operator.wait_until_it_leads()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def ended(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
 
 
 def test_fifty_jobs_survive_an_operator_that_is_killed_twenty_times(
-    cluster: Cluster, namespace: str, operator: OperatorProcess, paid: str, tmp_path: Path
+    cluster: Cluster, namespace: str, lone_operator: OperatorProcess, paid: str, tmp_path: Path
 ) -> None:
     """Some classical, some that fall back, and a few that pay."""
     seed = random.randrange(10**6)
@@ -54,8 +54,8 @@ def test_fifty_jobs_survive_an_operator_that_is_killed_twenty_times(
     cluster.apply({"apiVersion": "v1", "kind": "List", "items": jobs}, namespace=namespace)
     for _ in range(KILLS):
         time.sleep(moments.uniform(0.0, 1.5))  # the kill comes at any moment: this is what is tested
-        operator.kill()
-        operator.start()
+        lone_operator.kill()
+        lone_operator.start()
     eventually(lambda: len(ended(cluster, namespace)) == JOBS, "all jobs have ended", 400)
 
     versions = recorder.stop()
@@ -91,6 +91,7 @@ def eventually_reported(cluster: Cluster, name: str, committed: str) -> list[dic
 @pytest.fixture
 def standby(operator: OperatorProcess, cluster: Cluster, images: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     """A second replica, which stands by."""
+    operator.wait_until_it_leads()
     second = OperatorProcess(cluster, tmp_path / "standby.log", images)
     second.port = operator.port + 1
     second.start()
@@ -99,7 +100,7 @@ def standby(operator: OperatorProcess, cluster: Cluster, images: dict[str, str],
     if not operator.is_running:
         operator.start()
     second.stop()
-    eventually(lambda: operator.metric("hybridjob_leader") == 1, "the first replica leads again")
+    operator.wait_until_it_leads()
 
 
 def test_the_standby_takes_over_at_once_when_the_leader_is_told_to_stop(

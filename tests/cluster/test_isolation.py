@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.cluster import Cluster
 from support.command_line import REPOSITORY
-from support.jobs import aer, hybrid_job, policy, state, wait_for_end, wait_until
+from support.jobs import aer, hybrid_job, policy, read, state, wait_for_end, wait_until
 from support.operator import OperatorProcess, eventually
 
 
@@ -124,4 +124,27 @@ def test_a_policy_reaches_only_the_namespaces_that_it_selects(
     assert "selects this namespace" in waiting.status.message
     cluster.kubectl("label", "namespace", namespace, "team=quantum")
     assert state(wait_for_end(cluster, namespace, "job")) == "Succeeded"
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_an_operator_of_named_namespaces_leaves_the_others_alone(
+    cluster: Cluster, namespace: str, operator: OperatorProcess, images: dict[str, str], tmp_path: Path
+) -> None:
+    operator.stop()
+    narrow = OperatorProcess(
+        cluster, tmp_path / "narrow.log", images, "--no-leader-election", f"--namespaces={namespace}"
+    )
+    narrow.start()
+    other = f"{namespace}-other"
+    cluster.kubectl("create", "namespace", other)
+    cluster.apply(policy(namespace, aer()))  # policies belong to no namespace, and are seen as they come
+    cluster.apply(hybrid_job(policyName=namespace), namespace=other)
+    cluster.apply(hybrid_job(policyName=namespace), namespace=namespace)
+    assert state(wait_for_end(cluster, namespace, "job")) == "Succeeded"
+    assert read(cluster, other, "job").status is None
+    assert narrow.stop() == 0
+    operator.start()
+    operator.wait_until_it_leads()
+    assert state(wait_for_end(cluster, other, "job")) == "Succeeded"
+    cluster.kubectl("delete", "namespace", other, "--wait=false")
     cluster.kubectl("delete", "qbp", namespace)

@@ -66,6 +66,9 @@ class OperatorProcess:
         lines = (line for line in self.fetch("/metrics").splitlines() if not line.startswith("#"))
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
+    def wait_until_it_leads(self) -> None:
+        eventually(lambda: self.metric("hybridjob_leader") == 1, f"the operator leads (its log: {self.log})")
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
