@@ -19,6 +19,7 @@ from hybridjob.cluster.events import Events
 from hybridjob.cluster.executor import Executor
 from hybridjob.cluster.informer import Informer
 from hybridjob.cluster.kinds import HYBRID_JOBS, JOBS, NAMESPACES, PODS, POLICIES, Kind
+from hybridjob.cluster.kopf_registry import kopf_registry
 from hybridjob.cluster.ledger import ClusterLedger, LedgerLostError
 from hybridjob.cluster.metrics import Metrics
 from hybridjob.cluster.policy_reports import PolicyReports
@@ -32,7 +33,6 @@ LEASE_NAME = "hybridjob-operator"
 _SWEEP_SECONDS = 600
 """What watches have missed is found so often."""
 _DRAIN_SECONDS = 10
-_START_RETRY_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
@@ -196,89 +196,6 @@ class Operator:
             self.cache.put_policy(raw)
 
 
-def _registry(operator: Operator) -> kopf.OperatorRegistry:
-    """Kopf's part: two watches, and the operator's start and end."""
-    registry = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=registry)
-    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.peering.standalone = True
-        settings.watching.chunk_size = 500
-        settings.queueing.idle_timeout = 1
-        settings.persistence.diffbase_storage = _NoDiffBase()
-        settings.persistence.progress_storage = _NoProgress()
-        try:
-            await operator.start()
-        except ApiError as error:
-            hint = "; are the CustomResourceDefinitions installed?" if error.status == 404 else ""
-            log.error("cannot start yet: %s%s", error, hint)
-            raise kopf.TemporaryError(str(error), delay=_START_RETRY_SECONDS) from error
-
-    @kopf.on.cleanup(registry=registry)
-    async def stop(**_: Any) -> None:
-        await operator.stop()
-
-    @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        found = await operator.api.credentials()
-        return kopf.ConnectionInfo(
-            server=found.server,
-            ca_path=found.ca_file,
-            ca_data=found.ca_data.encode() if found.ca_data else None,
-            insecure=found.insecure,
-            token=found.token,
-            certificate_path=found.certificate_file,
-            private_key_path=found.key_file,
-        )
-
-    @kopf.on.event(HYBRID_JOBS.group, HYBRID_JOBS.version, HYBRID_JOBS.plural, registry=registry)
-    async def on_job(type: str | None, body: kopf.Body, **_: Any) -> None:
-        operator.on_job(type, dict(body))
-
-    @kopf.on.event(POLICIES.group, POLICIES.version, POLICIES.plural, registry=registry)
-    async def on_policy(type: str | None, body: kopf.Body, **_: Any) -> None:
-        operator.on_policy(type, dict(body))
-
-    return registry
-
-
-class _NoDiffBase(kopf.DiffBaseStorage):
-    """Nothing is compared: Kopf's own storages copy each body three times over."""
-
-    def build(self, **_: Any) -> Any:
-        return {}
-
-    def fetch(self, **_: Any) -> None:
-        return None
-
-    def store(self, **_: Any) -> None:
-        return None
-
-
-class _NoProgress(kopf.ProgressStorage):
-    """Nothing is remembered on the objects."""
-
-    def fetch(self, **_: Any) -> None:
-        return None
-
-    def store(self, **_: Any) -> None:
-        return None
-
-    def purge(self, **_: Any) -> None:
-        return None
-
-    def touch(self, **_: Any) -> None:
-        return None
-
-    def clear(self, *, essence: Any, **_: Any) -> Any:
-        return essence
-
-    def flush(self) -> None:
-        return None
-
-
 async def run_operator(settings: OperatorSettings) -> int:
     """Run until told to stop (0), or until another process may have taken over (1)."""
     api = await KubernetesApi.connect()
@@ -314,7 +231,7 @@ async def _lead(operator: Operator, elector: Elector | None, settings: OperatorS
     stop = asyncio.Event()
     watching = asyncio.create_task(
         kopf.operator(
-            registry=_registry(operator),
+            registry=kopf_registry(operator),
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
             standalone=True,
