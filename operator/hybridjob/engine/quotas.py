@@ -177,8 +177,10 @@ def _too_many_jobs(policy: QuantumBackendPolicy, job: HybridJob, load: PolicyLoa
 def _queue_full(policy: QuantumBackendPolicy, job: HybridJob, load: PolicyLoad) -> Shortfall | None:
     """A job that waits already keeps its place."""
     limit, waiting = policy.spec.quotas.max_queued, job.status.waiting if job.status else None
+    if limit is None or (waiting is not None and waiting.reason == "QuotaExceeded"):
+        return None
     queued = sum(waiter.namespace == namespace_of(job) for waiter in load.waiting)
-    if limit is None or queued < limit or (waiting is not None and waiting.reason == "QuotaExceeded"):
+    if queued < limit:
         return None
     message = (
         f"{queued} jobs of namespace {namespace_of(job)} wait already, and policy {policy.metadata.name} allows {limit}"
