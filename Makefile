@@ -40,6 +40,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hybridjob generate crds --check
+	$(BIN)/hybridjob generate crds --check --output charts/hybridjob/files/crds
 	$(BIN)/hybridjob generate schemas --check
 	$(BIN)/hybridjob generate docs --check
 
@@ -77,8 +78,8 @@ cluster-demo: cluster-install  ## a job that is too dear rolls back to a classic
 cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
 	@$(EXEC) $(CMD)
 
-cluster-test: $(READY)  ## the tests that need that cluster; a call of its own, so that parallel workers do not start one each
-	$(BIN)/pytest tests/cluster
+cluster-test: $(READY)  ## chart and cluster; a call of its own, so that parallel workers do not start a cluster each
+	$(BIN)/pytest tests/chart tests/cluster
 
 cluster-down: $(READY)
 	$(HARNESS) down
