@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.cluster_harness.build import HELM, binaries
+from tests.cluster_harness.commands import HarnessError
 
 from support.command_line import REPOSITORY
 
@@ -42,7 +44,11 @@ class Helm:
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    return Helm(binaries(HELM) / "helm")
+    """Helm as the cluster harness builds it. Who has no Go skips the chart's tests; CI must not."""
+    try:
+        return Helm(binaries(HELM) / "helm")
+    except HarnessError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the chart's tests do not run: {error}")
 
 
 @pytest.fixture(scope="session")
