@@ -23,3 +23,7 @@ class BackendUnavailableError(SolverError):
     """This backend cannot run this task; another, or a classical solver, may."""
 
     exit_code = ExitCode.BACKEND_UNAVAILABLE
+
+
+class BackendFailedError(BackendUnavailableError):
+    """This backend can run nothing now, whatever the task."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.task import Task
 from hybridjob.contract.verdict import MAX_MESSAGE_LENGTH, Payload, Verdict
-from hybridjob_solver.failures import InputUnreadableError, InvalidTaskError, SolverError
+from hybridjob_solver.failures import BackendFailedError, InputUnreadableError, InvalidTaskError, SolverError
 from hybridjob_solver.inputs import MAX_BYTES, read_bounded
 from hybridjob_solver.progress import ThrottledProgress
 from hybridjob_solver.results import clip, write_result
@@ -85,9 +85,17 @@ def _attempt(path: Path, only_check: bool) -> tuple[Verdict, Payload | None] | N
         raise
     except BaseException as error:  # a panic in Rust is no Exception, and out of memory causes some
         code, message = _failure(error)
+        backend_failed = isinstance(error, BackendFailedError | ModuleNotFoundError) and code != ExitCode.OUT_OF_MEMORY
     # After the handler, which keeps the failed attempt's arrays alive: out of memory is told in freed memory.
     uid, attempt = _identity(content) if task is None else (task.job_uid, task.attempt)
-    return Verdict(job_uid=uid, attempt=attempt, exit_code=code, message=clip(message, MAX_MESSAGE_LENGTH)), None
+    verdict = Verdict(
+        job_uid=uid,
+        attempt=attempt,
+        exit_code=code,
+        message=clip(message, MAX_MESSAGE_LENGTH),
+        backend_failed=backend_failed,
+    )
+    return verdict, None
 
 
 class _UsageError(Exception):

@@ -13,8 +13,9 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import FALLBACK_REASONS
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Usage
+from hybridjob.engine import breaker
 from hybridjob.engine.accounts import LIFETIME, Series
-from hybridjob.engine.actions import Action, CancelAttempt, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
@@ -38,6 +39,7 @@ class World:
     reserved: dict[int, ReservationFacts] = field(default_factory=dict)
     charged: dict[int, Decimal] = field(default_factory=dict)
     refused: ReservationFacts | None = None
+    breakers: dict[str, breaker.Breaker] = field(default_factory=dict)
     foreign: Decimal = Decimal(0)
     """What other jobs have used of the budget."""
     faults: int = 0
@@ -55,7 +57,11 @@ class World:
         following = len(status.attempts) + 1 if status else 1
         granted = self.reserved.get(following) if following not in self.charged else None
         return Facts(
-            attempts=dict(self.attempts), reservation=self.refused or granted, used={TOTAL: self.used}, problem_size=3
+            attempts=dict(self.attempts),
+            reservation=self.refused or granted,
+            used={TOTAL: self.used},
+            breakers=dict(self.breakers),
+            problem_size=3,
         )
 
     def step(self) -> None:
@@ -107,6 +113,9 @@ class World:
             case Settle(attempt=number, amount=amount):
                 if number in self.reserved:
                     assert self.charged.setdefault(number, amount) == amount, "charged twice, differently"
+            case Note(request=request):
+                known = self.breakers.get(request.backend, breaker.Breaker())
+                self.breakers[request.backend] = breaker.apply(known, request, breaker.millis(self.now))
 
     def pass_time(self, wake_time: datetime | None, certain: bool) -> None:
         """Something happens to a solver, or time passes to the wake-up."""
@@ -153,6 +162,8 @@ class World:
             assert (status.state == "Succeeded") == (status.result is not None)
             assert (status.reason is None) == (status.state == "Succeeded")
             assert status.message
+            probes = [c.probe for b in self.breakers.values() for c in b.circuits.values()]
+            assert not any(probes), "a job ended and keeps a probe"
 
 
 def jobs() -> st.SearchStrategy[HybridJob]:
@@ -179,12 +190,13 @@ def jobs() -> st.SearchStrategy[HybridJob]:
 def policies() -> st.SearchStrategy[QuantumBackendPolicy]:
     paid = backend("paid", rateCard=priced("0.001", per_task="0.3"))
     return st.builds(
-        lambda backends, limit, exceeded: policy(
-            *backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"} | exceeded]
+        lambda backends, limit, exceeded, broken: policy(
+            *backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"} | exceeded], **broken
         ),
         st.sampled_from([[paid], [backend("free")], [paid, backend("free")], [backend("free", qubits=2), paid]]),
         st.sampled_from(["1", "3", "100"]),
         st.sampled_from([{}, {}, {"onExceeded": "Hold", "holdSeconds": 45}, {"onExceeded": "Reject"}]),
+        st.sampled_from([{}, {"circuitBreaker": {"consecutiveFailures": 1, "openSeconds": 1, "maxProbeCost": "1.4"}}]),
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from hybridjob.api.breaker import CircuitBreakerSpec
 from hybridjob.api.budgets import BudgetSpec, PeriodSpec
 from hybridjob.api.common import Resource
 from hybridjob.api.crds import structural_schema
@@ -21,7 +22,7 @@ from support.api_server import Refusal, evaluate, instances, refusals, with_defa
 MODELS: list[type[Resource]] = [
     HybridJobSpec, LimitsSpec, PrepareStep, ProblemSpec, BackendSpec, ClassicalPolicy, LabelSelectorRequirement,
     PolicySpec, RateCard, BudgetSpec, PeriodSpec,
-    DateRange, MaintenanceSpec, WindowSpec
+    DateRange, MaintenanceSpec, WindowSpec, CircuitBreakerSpec,
 ]  # fmt: skip
 
 MAXCUT = {"type": "MaxCut", "inline": {"nodes": 2}}
@@ -78,6 +79,8 @@ GOOD: list[tuple[type[Resource], dict[str, Any]]] = [
     (PeriodSpec, {"type": "Calendar", "unit": "Month"}),
     (PeriodSpec, {"type": "Calendar", "unit": "Week", "timeZone": "Europe/Berlin"}),
     (PeriodSpec, {"type": "Rolling", "seconds": 3600}),
+    (CircuitBreakerSpec, {}),
+    (CircuitBreakerSpec, {"failureRatio": "1", "openSeconds": 60, "maxOpenSeconds": 60}),
     (RateCard, {"formula": "Free"}),
     (RateCard, {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "0.3", "perShot": "0.01"}),
     (RateCard, SECONDS | {"validFrom": "2026-01-01T00:00:00Z", "validUntil": "2026-02-01T00:00:00Z"}),
@@ -136,6 +139,9 @@ BAD: list[tuple[type[Resource], dict[str, Any], str]] = [
     (PeriodSpec, {"type": "Lifetime", "unit": "Day"}, "with type Calendar, and only"),
     (PeriodSpec, {"type": "Rolling", "seconds": 60, "timeZone": "UTC"}, "another type than Calendar"),
     (PeriodSpec, {"type": "Rolling"}, "with type Rolling, and only"),
+    (CircuitBreakerSpec, {"failureRatio": "0"}, "must be above 0 and at most 1"),
+    (CircuitBreakerSpec, {"failureRatio": "1.1"}, "must be above 0 and at most 1"),
+    (CircuitBreakerSpec, {"openSeconds": 60, "maxOpenSeconds": 59}, "must not be less than openSeconds"),
     (LabelSelectorRequirement, {"key": "team", "operator": "In"}, "with In and NotIn"),
     (LabelSelectorRequirement, {"key": "team", "operator": "Exists", "values": ["a"]}, "with In and NotIn"),
     (RateCard, {"formula": "Free", "currency": "USD"}, "with every formula but Free"),

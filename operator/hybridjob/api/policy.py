@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from hybridjob.api.breaker import BreakerStatus, CircuitBreakerSpec
 from hybridjob.api.budgets import BudgetSpec, Scope
 from hybridjob.api.common import (
     Condition,
@@ -84,6 +85,8 @@ class BackendSpec(Resource):
     """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
     maintenance: Annotated[list[MaintenanceSpec], list_of("atomic", 32)] = []
     """When nothing may start on it, once."""
+    circuit_breaker: CircuitBreakerSpec | None = None
+    """When it is left alone because it fails; in place of the policy's."""
 
     rules = (
         *_WINDOW_RULES,
@@ -185,6 +188,8 @@ class PolicySpec(Resource):
     """When quantum work may start. Classical work always may."""
     windows_mode: WindowsMode | None = None
     """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
+    circuit_breaker: CircuitBreakerSpec | None = None
+    """When a backend is left alone because it fails, each by itself. Without it, never."""
 
     rules = (
         *_WINDOW_RULES,
@@ -262,7 +267,7 @@ class BudgetStatus(Model):
 
 
 class BackendStatus(Model):
-    """Whether work may start on a backend now."""
+    """Whether work may start on a backend now: its hours, and its circuit breaker."""
 
     name: Name
     """The backend."""
@@ -272,6 +277,8 @@ class BackendStatus(Model):
     """When it opens, where it is closed and opens within 400 days."""
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
     """What closes it, for people."""
+    breaker: BreakerStatus | None = None
+    """Its circuit breaker, where it has one."""
 
 
 class PolicyStatus(Model):
@@ -285,7 +292,7 @@ class PolicyStatus(Model):
     budgets: Annotated[list[BudgetStatus], list_of("atomic", 256)] = []
     """Each budget of the policy; of those by namespace or backend the fullest."""
     backends: Annotated[list[BackendStatus], list_of("map", 64, "name")] = []
-    """Each backend that has windows or maintenance."""
+    """Each backend that has windows, maintenance or a circuit breaker."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
 

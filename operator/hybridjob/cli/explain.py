@@ -39,6 +39,7 @@ def explain(files: tuple[Path, ...], policy_file: Path | None, state: Path, outp
     for stored in jobs:
         facts = Facts(
             used=ledger.used(stored.policy, stored.job, now),
+            breakers=ledger.book(stored.policy.metadata.name).breakers,
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )

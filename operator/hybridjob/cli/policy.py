@@ -1,14 +1,18 @@
 """`hybridjob policy`: what the policies allow and what has been used of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
+from hybridjob.api.breaker import BreakerStatus
+from hybridjob.api.policy import BackendStatus, BudgetStatus, QuantumBackendPolicy
 from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import plain, print_document
+from hybridjob.engine.breaker_gate import breaker_report
 from hybridjob.engine.budgets import budget_report
+from hybridjob.engine.windows import window_report
 from hybridjob.local.runner import utc_now
 from hybridjob.local.store import Store
 
@@ -21,7 +25,8 @@ _AUDIT = "audit"
 @state_option
 @output_option
 def policy(words: tuple[str, ...], repair: bool, state: Path, output: Output) -> None:
-    """Show the backends of each policy that jobs were held to, and its budgets: used, reserved, left, next period.
+    """Show the backends of each policy that jobs were held to, whether they are open, with their circuit breakers, and
+    its budgets: used, reserved, left, next period.
 
     `hybridjob policy audit NAME` compares the ledger of a policy with its jobs. Exit status: 0 when they agree or were
     repaired, 1 when not.
@@ -51,12 +56,14 @@ def policy(words: tuple[str, ...], repair: bool, state: Path, output: Output) ->
 
 
 def _report(store: Store, policy: QuantumBackendPolicy) -> dict[str, Any]:
-    book = store.ledger.book(policy.metadata.name)
+    book, now = store.ledger.book(policy.metadata.name), utc_now()
+    states = {s.name: plain(s) for s in breaker_report(policy, book.breakers, window_report(policy, now), now)}
     backends = [
         {"name": b.name, "kind": b.kind, "sdk": b.sdk, "qubits": b.qubits, "formula": b.rate_card.formula}
+        | states.get(b.name, {})
         for b in policy.spec.backends
     ]
-    budgets = [plain(status) for status in budget_report(policy, book, utc_now())]
+    budgets = [plain(status) for status in budget_report(policy, book, now)]
     return {"name": policy.metadata.name, "backends": backends, "budgets": budgets}
 
 
@@ -64,8 +71,33 @@ def _print(report: dict[str, Any]) -> None:
     click.echo(click.style(report["name"], bold=True))
     for b in report["backends"]:
         click.echo(f"  backend {b['name']:<12} {b['kind']} on {b['sdk']}, {b['qubits']} qubits, {b['formula']}")
+        for line in _state_lines(b):
+            click.echo(f"          {line}")
     for budget in report["budgets"]:
         click.echo(f"  budget  {_budget_line(BudgetStatus.model_validate(budget))}")
+
+
+def _state_lines(backend: dict[str, Any]) -> Iterator[str]:
+    """What a backend's hours and its circuit breaker say, where it has any."""
+    fields = {"name", "open", "nextOpen", "message", "breaker"}
+    if "open" not in backend:
+        return
+    status = BackendStatus.model_validate({key: backend[key] for key in fields & backend.keys()})
+    if not status.open:
+        yield status.message
+    if status.breaker is not None:
+        yield _breaker_line(status.breaker)
+
+
+def _breaker_line(status: BreakerStatus) -> str:
+    line = f"breaker {status.state}"
+    if status.since_time is not None:
+        whom = "all" if status.scope == "All" else ", ".join(status.namespaces)
+        line += f" for {whom} since {status.since_time:%Y-%m-%d %H:%M:%S} UTC"
+    if status.state == "Open" and status.next_probe_time is not None:
+        line += f", next probe {status.next_probe_time:%H:%M:%S} UTC"
+    line += f"; {status.failures} faults counted"
+    return f"{line}; {status.message}" if status.message else line
 
 
 def _budget_line(status: BudgetStatus) -> str:

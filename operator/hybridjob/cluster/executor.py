@@ -17,7 +17,7 @@ from hybridjob.cluster.payloads import store_payload
 from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
 from hybridjob.cluster.views import PodView
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
-from hybridjob.engine.actions import Action, CancelAttempt, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
 
@@ -105,6 +105,8 @@ class Executor:
                 await self._cancel(uid, number)
             case Settle(attempt=number, amount=amount):
                 await self._ledger.settle(policy.metadata.name, uid, number, amount)
+            case Note(request=request):
+                await self._ledger.note(policy.metadata.name, request)
         return None
 
     async def _start(self, job: HybridJob, policy: QuantumBackendPolicy, action: StartAttempt) -> None:
@@ -142,7 +144,7 @@ class Executor:
         refused = self._refused.setdefault(uid, {})
         before = refused.get(action.attempt)
         first = before.fault.time if before and before.fault else self._clock()
-        fault = Fault(first, f"its Job cannot be created: {message}"[:1024], _START_PATIENCE)
+        fault = Fault(first, f"its Job cannot be created: {message}"[:1024], _START_PATIENCE, of_backend=False)
         refused[action.attempt] = AttemptFacts(route=action.route, backend=action.backend, fault=fault)
         self._queue.add_at(uid, self._clock() + _START_RETRY)
 

@@ -25,6 +25,7 @@ from hybridjob.cluster.kinds import CONFIG_MAPS
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Series, to_micros
 from hybridjob.engine.actions import Reserve
+from hybridjob.engine.breaker import BreakerRequest, ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.ledger import Answer, Book, Entry, Request, SettleRequest
@@ -87,6 +88,17 @@ class ClusterLedger:
         await self._repaired(policy)
         if (uid, attempt) in self.book(policy).entries:
             await self._writer(policy).ask(SettleRequest((uid, attempt), to_micros(amount)))
+
+    async def note(self, policy: str, request: BreakerRequest) -> None:
+        """Note something besides money. What cannot be written is lost: no job waits for it, unless it asks to be a
+        probe. Then this raises as `reserve` does."""
+        try:
+            await self._repaired(policy)
+            await self._writer(policy).ask(request)
+        except LedgerError as error:
+            if isinstance(request, ProbeRequest):
+                raise
+            log.warning("is not noted: %s", error)
 
     def reservation(self, policy: str, uid: str, attempt: int) -> ReservationFacts | None:
         """The open reservation of an attempt."""

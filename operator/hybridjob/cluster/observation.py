@@ -121,7 +121,8 @@ def _fault(pod: PodView | None, now: datetime) -> Fault | None:
     if pod is None:
         return None
     if pod.deletion_time is not None and now >= pod.deletion_time + LOST_NODE_PATIENCE:
-        return Fault(pod.deletion_time, f"its node is lost: pod {pod.name} should be gone and is not")
+        message = f"its node is lost: pod {pod.name} should be gone and is not"
+        return Fault(pod.deletion_time, message, of_backend=False)
     reason, message = pod.waiting_reason, f"{pod.waiting_reason}: {pod.waiting_message}"[:1024]
     if reason in _HOPELESS:
         return Fault(pod.created_time, message)

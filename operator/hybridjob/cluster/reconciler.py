@@ -172,6 +172,7 @@ class Reconciler:
             attempts=observe(observed, attempts, limits, now) | dict(self._executor.refused(uid)),
             reservation=memory.answered or self._ledger.reservation(policy.metadata.name, uid, following),
             used=self._ledger.used(policy, job, now),
+            breakers=self._ledger.book(policy.metadata.name).breakers,
             problem_size=memory.problem.size if memory.problem else None,
             problem_error=problem.error,
             problem_missing=problem.missing,

@@ -52,6 +52,8 @@ class Verdict(Model):
     usage: Usage = Usage()
     qubits: int | None = None
     circuit_depth: int | None = None
+    backend_failed: bool = False
+    """With BACKEND_UNAVAILABLE: the backend can run nothing now, not only not this task."""
     payload_digest: str | None = None
     """`sha256:<hex>` over the payload file's bytes."""
 

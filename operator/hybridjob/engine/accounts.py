@@ -8,6 +8,8 @@ ScopeKind = Literal["Policy", "Namespace", "Backend"]
 
 LIFETIME = "Lifetime"
 """The period that never ends."""
+Key = tuple[str, int]
+"""What money is set aside for: a job's uid and the number of its attempt."""
 MICROS = 1_000_000
 """Ledgers count in millionths of the unit, as integers: sums of them are exact, and quick."""
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from hybridjob.api.status import HybridJobStatus, Route
 from hybridjob.engine.accounts import Claim
+from hybridjob.engine.breaker import BreakerRequest
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,14 @@ class Settle:
     amount: Decimal
 
 
-Action = Reserve | StartAttempt | CancelAttempt | Settle
+@dataclass(frozen=True)
+class Note:
+    """Ask the policy's book to note something besides money. What becomes of it is seen in the book."""
+
+    request: BreakerRequest
+
+
+Action = Reserve | StartAttempt | CancelAttempt | Settle | Note
 
 
 @dataclass(frozen=True)

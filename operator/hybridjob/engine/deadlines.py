@@ -13,6 +13,8 @@ class Deadline:
     time: datetime
     message: str
     """What was missed, when it is."""
+    of_run: bool = False
+    """Whether it bounds how long an attempt runs."""
 
 
 def deadlines(
@@ -34,6 +36,7 @@ def deadlines(
         yield Deadline(
             current.start_time + timedelta(seconds=seconds),
             f"attempt {current.number} ran longer than activeDeadlineSeconds ({seconds})",
+            of_run=True,
         )
     if fallback is None:
         seconds = limits.completion_deadline_seconds

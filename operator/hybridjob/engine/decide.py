@@ -75,6 +75,7 @@ class _Pass(Draft):
         else:
             self._steer()
         self.release_unused_reservation()
+        self.release_unused_probes()
         return Decision(self.status(), tuple(self.actions), min(self.wakes, default=None))
 
     @property
@@ -145,6 +146,8 @@ class _Pass(Draft):
             self.wakes.append(ends)
             return False
         self.cancel_attempt(current, "BackendUnavailable", facts.fault.message)
+        if facts.fault.of_backend:
+            self.tell_breaker(current, "Fault", ends)
         if self._route == "Quantum":
             self._begin()
         return True
@@ -163,6 +166,8 @@ class _Pass(Draft):
                     if facts is not None and (why := facts.waiting or facts.held):
                         message = f"{message}: {why}"
                     self.cancel_attempt(current, "LatencyExceeded", message)
+                    if deadline.of_run:
+                        self.tell_breaker(current, "Fault", deadline.time)
                 if reason == "LatencyExceeded" and (current is None or self._falls_back_on(reason)):
                     self._give_up("LatencyExceeded", message)
                 return True
@@ -220,7 +225,8 @@ class _Pass(Draft):
         if len(self.attempts) >= MAX_ATTEMPTS_KEPT:
             self._fail("SolverFailed", f"no answer after {len(self.attempts)} attempts")
             return
-        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent, self._excluded())
+        number = len(self.attempts) + 1
+        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent, self._excluded(), number)
         options, classical = choice.quantum(), choice.classical()
         usable = [o for o in ([classical] if self._route == "Classical" else options) if o.reason is None]
         chosen = next(filter(self._is_granted, usable), usable[0] if usable else None)
@@ -228,6 +234,8 @@ class _Pass(Draft):
         self.chosen = chosen
         if chosen is None:
             self._without_option([classical] if self._route == "Classical" else options)
+        elif chosen.probe == "Wanted":
+            self.take_probe(chosen.backend)
         elif chosen.estimate and chosen.currency and not self._is_granted(chosen):
             self._reserve(chosen, chosen.estimate, chosen.currency)
         else:

@@ -16,9 +16,12 @@ from hybridjob.api.status import (
     Route,
     WaitingStatus,
 )
-from hybridjob.engine.actions import Action, CancelAttempt, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, Note, Settle, StartAttempt
+from hybridjob.engine.breaker import ProbeRequest, ReleaseRequest, ReportRequest, millis
+from hybridjob.engine.breaker_gate import rules_of
 from hybridjob.engine.conditions import conditions_of
 from hybridjob.engine.facts import AttemptFacts, Facts
+from hybridjob.engine.faults import Kind, kind_of
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import end_attempt
 from hybridjob.engine.policies import rate_card_of
@@ -91,7 +94,9 @@ class Draft:
             self.actions.append(StartAttempt(attempt.number, attempt.route, attempt.backend))
             self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
         elif facts.end_time is not None:
-            self._end(index, end_attempt(attempt, facts))
+            ended = end_attempt(attempt, facts)
+            self.tell_breaker(ended, kind_of(ended, facts), facts.end_time)
+            self._end(index, ended)
         elif attempt.state == "Cancelling":
             self.actions.append(CancelAttempt(attempt.number))
         elif facts.start_time is not None and attempt.start_time is None:
@@ -132,6 +137,42 @@ class Draft:
             return
         if not any(a.number == reservation.attempt and a.reserved is not None for a in self.attempts):
             self.actions.append(Settle(reservation.attempt, ZERO))
+
+    # Circuit breakers
+
+    def tell_breaker(self, attempt: AttemptStatus, kind: Kind, time: datetime) -> None:
+        """Report what an attempt says of its backend, where the policy has a breaker for it."""
+        rules = rules_of(self.policy, attempt.backend)
+        if attempt.route == "Quantum" and rules is not None and kind != "Neutral":  # else its probe is released
+            key, namespace = (self.job.metadata.uid or "", attempt.number), self.job.metadata.namespace or ""
+            report = ReportRequest(key, attempt.backend, namespace, millis(time), kind == "Fault", rules)
+            self.actions.append(Note(report))
+
+    def take_probe(self, backend: str) -> None:
+        """Ask to be the probe; the next pass, which follows at once, sees whether it is."""
+        rules = rules_of(self.policy, backend)
+        if rules is not None:
+            key, namespace = (self.job.metadata.uid or "", len(self.attempts) + 1), self.job.metadata.namespace or ""
+            self.actions.append(Note(ProbeRequest(key, backend, namespace, rules)))
+            self.message = f"asks to be the probe of the circuit breaker of {backend}"
+            self.wakes.append(self.now)
+
+    def release_unused_probes(self) -> None:
+        """Probes that no attempt needs: the job ended or went another way, or the attempt says nothing of its
+        backend."""
+        uid = self.job.metadata.uid or ""
+        for backend, breaker in self.facts.breakers.items():
+            for key in {c.probe.key for c in breaker.circuits.values() if c.probe and c.probe.key[0] == uid}:
+                if not self._needs_probe(key[1], backend):
+                    self.actions.append(Note(ReleaseRequest(key, backend)))
+
+    def _needs_probe(self, number: int, backend: str) -> bool:
+        if any(isinstance(a, Note) and a.request.key[1] == number for a in self.actions):
+            return True  # it is told what became of it in this very pass
+        if number == len(self.attempts) + 1:
+            return self.chosen is not None and self.chosen.backend == backend and self.state not in TERMINAL
+        found = self.attempts[number - 1] if number <= len(self.attempts) else None
+        return found is not None and found.backend == backend and found.state in OPEN
 
     # What is written
 

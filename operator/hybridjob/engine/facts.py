@@ -9,6 +9,7 @@ from types import MappingProxyType
 from hybridjob.api.status import Route, Sample
 from hybridjob.contract.verdict import Verdict
 from hybridjob.engine.accounts import Series
+from hybridjob.engine.breaker import Breaker
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Fault:
     message: str
     patience: timedelta = timedelta(0)
     """How long it may last: it may pass by itself."""
+    of_backend: bool = True
+    """Whether it speaks against the backend: an image that cannot be pulled does, a quota of the cluster does not."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Facts:
     load: PolicyLoad = PolicyLoad()
     """What the policy's other jobs take of its quotas. It must be read in the same step in which the decision is taken
     and its own load is put: see `loads.Loads`."""
+    breakers: Mapping[str, Breaker] = field(default_factory=lambda: MappingProxyType({}))
+    """What the policy's book remembers of each backend's faults."""
     unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None

@@ -17,15 +17,15 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
-from hybridjob.engine.accounts import LIFETIME, Claim, ScopeKind, Series, from_micros, to_micros
+from hybridjob.engine import breaker
+from hybridjob.engine.accounts import LIFETIME, Claim, Key, ScopeKind, Series, from_micros, to_micros
+from hybridjob.engine.breaker import Breaker, BreakerRequest, ProbeRequest, ReleaseRequest, ReportRequest
 from hybridjob.engine.pricing import display
 
 MAX_OPEN_ENTRIES = 1000
 """A book is one object of the API server, which takes at most 1 MiB."""
 MAX_ACCOUNTS = 4000
 
-Key = tuple[str, int]
-"""A job's uid and the number of its attempt."""
 EntryState = Literal["Reserved", "Submitted", "Unknown"]
 Refusal = Literal["BudgetExceeded", "LedgerFull"]
 
@@ -115,7 +115,7 @@ class AlertRequest:
     alert: str
 
 
-Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest
+Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest | BreakerRequest
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,19 @@ class Book:
     accounts: Mapping[Series, Mapping[int, Account]] = field(default_factory=lambda: MappingProxyType({}))
     """By series, then by the period's start."""
     entries: Mapping[Key, Entry] = field(default_factory=lambda: MappingProxyType({}))
+    breakers: Mapping[str, Breaker] = field(default_factory=lambda: MappingProxyType({}))
+    """By backend. They are kept here because they need what money needs: one writer, and to survive a restart."""
 
     @classmethod
-    def restore(cls, policy: str, accounts: Iterable[tuple[Series, Account]], entries: Iterable[Entry]) -> "Book":
+    def restore(
+        cls,
+        policy: str,
+        accounts: Iterable[tuple[Series, Account]],
+        entries: Iterable[Entry],
+        breakers: Mapping[str, Breaker],
+    ) -> "Book":
         """A book from what was written down of it: the reserved sums follow from the entries."""
-        draft = _Draft(cls(policy))
+        draft = _Draft(cls(policy, breakers=breakers))
         for series, account in accounts:
             draft.accounts.setdefault(series, {})[account.start] = account
         draft.periods = {series.period for series in draft.accounts}
@@ -156,7 +164,7 @@ class Book:
         """Do what is asked, one after the other, and forget the accounts that nothing needs any more."""
         draft = _Draft(self)
         draft.forget(now)
-        answers = [draft.do(request) for request in requests]
+        answers = [draft.do(request, now) for request in requests]
         return draft.book(), answers
 
     def window(self, series: Series, since: int = 0) -> list[Account]:
@@ -179,10 +187,11 @@ class _Draft:
         self.policy = book.policy
         self.accounts = {series: dict(periods) for series, periods in book.accounts.items()}
         self.entries = dict(book.entries)
+        self.breakers = dict(book.breakers)
         self.periods = {series.period for series in self.accounts}
 
     def book(self) -> Book:
-        return Book(self.policy, self.accounts, self.entries)
+        return Book(self.policy, self.accounts, self.entries, self.breakers)
 
     def forget(self, now: datetime) -> None:
         """Drop the accounts of periods that are past, unless an attempt is still to be charged to one."""
@@ -194,7 +203,7 @@ class _Draft:
             if not periods:
                 del self.accounts[series]
 
-    def do(self, request: Request) -> Answer:
+    def do(self, request: Request, now: datetime) -> Answer:
         match request:
             case ReserveRequest():
                 return self._reserve(request)
@@ -206,6 +215,8 @@ class _Draft:
                 return self._mark(key, "Unknown")
             case AlertRequest():
                 return self._alert(request)
+            case ReportRequest() | ProbeRequest() | ReleaseRequest():
+                return self._note(request, now)
 
     def _reserve(self, request: ReserveRequest) -> Answer:
         entry = request.entry
@@ -270,6 +281,11 @@ class _Draft:
             return Answer(done=False)
         self.accounts[request.series][request.start] = replace(account, alerted=(*account.alerted, request.alert))
         return Answer()
+
+    def _note(self, request: BreakerRequest, now: datetime) -> Answer:
+        before = self.breakers.get(request.backend, Breaker())
+        self.breakers[request.backend] = breaker.apply(before, request, breaker.millis(now))
+        return Answer(done=self.breakers[request.backend] != before)
 
     def count(self, entry: Entry, *, reserved: int = 0, committed: int = 0) -> None:
         """Add to every account that counts the entry."""

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from hybridjob.api.common import Count
 from hybridjob.contract.base import Model
 from hybridjob.engine.accounts import ScopeKind, Series
+from hybridjob.engine.breaker import Breaker, Circuit, Lease, Outcome
 from hybridjob.engine.ledger import Account, Book, Entry, EntryState
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -46,6 +47,31 @@ class _Entry(Model):
     state: EntryState
 
 
+class _Outcome(Model):
+    job_uid: Text
+    attempt: Count
+    namespace: Text
+    time: Count
+    fault: bool
+
+
+class _Circuit(Model):
+    name: Text
+    opened: Count | None = None
+    until: Count
+    openings: Count
+    probe: tuple[Text, Count, Text, Count] | None = None
+    doubter: Text | None = None
+    counts_from: Count
+
+
+class _Breaker(Model):
+    backend: Text
+    outcomes: list[_Outcome]
+    circuits: list[_Circuit]
+    forgotten: Count
+
+
 class _Version(Model, extra="ignore"):
     schema_version: int
 
@@ -59,6 +85,7 @@ class _Document(Model):
     """The process that may write it now."""
     accounts: list[_Account]
     entries: list[_Entry]
+    breakers: list[_Breaker] = []
 
 
 class Written(Model, arbitrary_types_allowed=True):
@@ -107,6 +134,7 @@ def dump(written: Written) -> str:
         writer=written.writer,
         accounts=accounts,
         entries=entries,
+        breakers=[_dump_breaker(backend, breaker) for backend, breaker in book.breakers.items()],
     ).model_dump_json(by_alias=True, exclude_none=True)
 
 
@@ -137,5 +165,47 @@ def load(text: str) -> Written:
         Entry(e.job_uid, e.attempt, e.namespace, e.job, e.backend, e.unit, e.micros, e.time, e.state)
         for e in document.entries
     ]
-    book = Book.restore(document.policy, accounts, entries)
+    breakers = {b.backend: _load_breaker(b) for b in document.breakers}
+    book = Book.restore(document.policy, accounts, entries, breakers)
     return Written(book=book, epoch=document.epoch, writer=document.writer)
+
+
+def _dump_breaker(backend: str, breaker: Breaker) -> _Breaker:
+    return _Breaker.model_construct(
+        backend=backend,
+        outcomes=[
+            _Outcome.model_construct(
+                job_uid=o.key[0], attempt=o.key[1], namespace=o.namespace, time=o.time, fault=o.fault
+            )
+            for o in breaker.outcomes
+        ],
+        circuits=[
+            _Circuit.model_construct(
+                name=name,
+                opened=c.opened,
+                until=c.until,
+                openings=c.openings,
+                probe=(*c.probe.key, c.probe.namespace, c.probe.until) if c.probe is not None else None,
+                doubter=c.doubter,
+                counts_from=c.counts_from,
+            )
+            for name, c in breaker.circuits.items()
+        ],
+        forgotten=breaker.forgotten,
+    )
+
+
+def _load_breaker(found: _Breaker) -> Breaker:
+    circuits = {
+        c.name: Circuit(
+            c.opened,
+            c.until,
+            c.openings,
+            Lease((c.probe[0], c.probe[1]), c.probe[2], c.probe[3]) if c.probe is not None else None,
+            c.doubter,
+            c.counts_from,
+        )
+        for c in found.circuits
+    }
+    outcomes = tuple(Outcome((o.job_uid, o.attempt), o.namespace, o.time, o.fault) for o in found.outcomes)
+    return Breaker(outcomes, circuits, found.forgotten)

@@ -10,6 +10,8 @@ from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
 from hybridjob.api.rates import RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND, DecisionStatus, FallbackReason, OptionStatus, Route
 from hybridjob.engine.affordability import Spent, shortage
+from hybridjob.engine.breaker import Breaker
+from hybridjob.engine.breaker_gate import Probe, Refused, gate
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import (
@@ -40,6 +42,8 @@ class Option:
     currency: str | None = None
     budgets: tuple[str, ...] = ()
     """The budgets that rule it out."""
+    probe: Probe | None = None
+    """Set where its circuit breaker lets it start as the probe only."""
     passes: bool = False
     """Whether what rules it out will pass: the job may wait."""
     passes_time: datetime | None = None
@@ -66,6 +70,8 @@ class Choice:
     now: datetime
     spent: Spent
     excluded: Mapping[str, Exclusion]
+    attempt: int = 1
+    """The number of the attempt that is weighed."""
 
     def quantum(self) -> list[Option]:
         """Every backend in order of preference: the job's order where it names some, the policy's otherwise."""
@@ -102,7 +108,19 @@ class Choice:
             return replace(
                 option, reason="WindowClosed", message=closed.message, passes=opens is not None, passes_time=opens
             )
-        return option
+        return self._past_breaker(option, backend) if option.reason is None else option
+
+    def _past_breaker(self, option: Option, backend: BackendSpec) -> Option:
+        """It is asked after the windows, which are worth waiting for: until they open, it may have closed."""
+        metadata = self.job.metadata
+        breaker = self.facts.breakers.get(backend.name, Breaker())
+        key = (metadata.uid or "", self.attempt)
+        found = gate(self.policy, backend, breaker, metadata.namespace or "", key, option.estimate or ZERO, self.now)
+        if isinstance(found, Refused):
+            return replace(option, reason="BackendUnavailable", message=found.message)
+        if found is None:
+            return option
+        return replace(option, probe=found, message=f"{option.message}, as the probe of its circuit breaker")
 
     def _within_quotas(self, options: list[Option]) -> list[Option]:
         usable = tuple(option.backend for option in options if option.reason is None)

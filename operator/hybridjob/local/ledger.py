@@ -14,6 +14,7 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Series, to_micros
 from hybridjob.engine.actions import Reserve
+from hybridjob.engine.breaker import BreakerRequest
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.ledger import Answer, Book, Request, SettleRequest
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
@@ -42,6 +43,11 @@ class Ledger:
     def settle(self, policy: str, uid: str, attempt: int, amount: Decimal) -> None:
         """Charge an attempt, once: settling again changes nothing. Runs inside the caller's transaction."""
         self.apply(policy, [SettleRequest((uid, attempt), to_micros(amount))])
+
+    def note(self, policy: str, request: BreakerRequest) -> None:
+        """Note something besides money."""
+        with Immediate(self._connection):
+            self.apply(policy, [request])
 
     def reservation(self, policy: str, uid: str, attempt: int) -> ReservationFacts | None:
         """The open reservation of an attempt."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from hybridjob.api.common import memory_bytes
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.contract.progress import Progress
-from hybridjob.engine.actions import Action, CancelAttempt, Decision, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, Decision, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL
@@ -123,6 +123,7 @@ class Runner:
             or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
             used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
             load=self._loads.of(stored.policy, stored.job, self._clock()),
+            breakers=self._store.ledger.book(stored.policy.metadata.name).breakers,
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
@@ -145,6 +146,8 @@ class Runner:
                 self._solvers.start((stored.uid, number), task, memory_bytes(resources.memory))
             case CancelAttempt(attempt=number):
                 self._solvers.cancel((stored.uid, number))
+            case Note(request=request):
+                self._store.ledger.note(stored.policy.metadata.name, request)
             case Settle():
                 pass  # written together with the status
         return None

@@ -10,7 +10,7 @@ from qiskit_aer import AerError, AerSimulator
 
 from hybridjob.contract.task import Backend
 from hybridjob_solver.backends.base import Samples
-from hybridjob_solver.failures import BackendUnavailableError
+from hybridjob_solver.failures import BackendFailedError, BackendUnavailableError
 
 
 class Aer:
@@ -54,13 +54,13 @@ def _snapshot(backend: Backend) -> Any:
     try:
         from qiskit_ibm_runtime import fake_provider
     except ImportError as error:
-        raise BackendUnavailableError(
+        raise BackendFailedError(
             f"Backend {backend.name!r} needs qiskit-ibm-runtime, which this solver does not have: "
             "install it with pip install 'hybridjob[qiskit]', or use the Qiskit image."
         ) from error
     snapshots = sorted(name for name in dir(fake_provider) if name.startswith("Fake") and "Provider" not in name)
     if backend.snapshot not in snapshots:
-        raise BackendUnavailableError(
+        raise BackendFailedError(
             f"Backend {backend.name!r} names the snapshot {backend.snapshot!r}, which qiskit-ibm-runtime does not "
             "have: it must be a class of qiskit_ibm_runtime.fake_provider, such as FakeManilaV2 (5 qubits), "
             "FakeGuadalupeV2 (16) or FakeTorino (133)."
@@ -79,7 +79,7 @@ def _run(name: str, simulator: Any, circuit: QuantumCircuit, shots: int, seed: i
     if "memory" in status.lower():
         raise MemoryError(f"Backend {name!r} ran out of memory on {circuit.num_qubits} qubits: {status}")
     if status:
-        raise BackendUnavailableError(f"Backend {name!r} did not run the circuit: {status}")
+        raise BackendFailedError(f"Backend {name!r} did not run the circuit: {status}")
     counts = sorted((key[::-1], count) for key, count in result.get_counts().items())  # Qiskit writes bit 0 last.
     return Samples(
         bits=np.array([[int(bit) for bit in key] for key, _ in counts], dtype=np.uint8),
