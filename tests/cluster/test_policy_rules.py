@@ -1,0 +1,87 @@
+"""What a policy says of time and of numbers, on a real cluster."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from support.cluster import Cluster
+from support.jobs import aer, hybrid_job, policy, state, wait_for_end, wait_until
+from support.operator import OperatorProcess, eventually
+
+QUICK = {"maxIterations": 0, "shots": 10, "layers": 1}
+
+
+def stamp(seconds: float) -> str:
+    """An instant so many seconds from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def maintenance(until: float) -> list[dict[str, str]]:
+    return [{"startTime": stamp(-3600), "endTime": stamp(until), "reason": "calibration"}]
+
+
+def test_a_job_waits_for_a_backend_to_open_and_runs_on_it(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer(maintenance=maintenance(until=12))))
+    cluster.apply(hybrid_job(policyName=namespace, quantum=QUICK), namespace=namespace)
+    held = wait_until(cluster, namespace, "job", lambda job: state(job) == "Held")
+    assert held.status is not None
+    assert held.status.waiting is not None
+    assert held.status.waiting.reason == "WindowClosed"
+    assert "calibration" in held.status.message
+    ended = wait_for_end(cluster, namespace, "job")
+    assert ended.status is not None
+    assert (ended.status.state, ended.status.route) == ("Succeeded", "Quantum"), ended.status.message
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_a_backend_that_opens_too_late_rolls_back_at_once(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer(maintenance=maintenance(until=7200))))
+    cluster.apply(hybrid_job(policyName=namespace, quantum=QUICK), namespace=namespace)
+    ended = wait_for_end(cluster, namespace, "job")
+    assert ended.status is not None
+    assert ended.status.fallback is not None
+    assert ended.status.fallback.reason == "WindowClosed"
+
+    def reported() -> list[bool]:
+        return [backend["open"] for backend in cluster.get("qbp", namespace).get("status", {}).get("backends", [])]
+
+    eventually(lambda: reported() == [False], "the policy's status says that the backend is closed")
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_a_window_that_closes_while_a_job_is_suspended_rolls_it_back(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer()))
+    cluster.apply(hybrid_job(policyName=namespace, quantum=QUICK, suspend=True), namespace=namespace)
+    wait_until(cluster, namespace, "job", lambda job: state(job) == "Held")
+    cluster.apply(policy(namespace, aer(maintenance=maintenance(until=7200))))
+    cluster.kubectl("patch", "hj", "job", "-n", namespace, "--type=merge", "-p", '{"spec": {"suspend": false}}')
+    ended = wait_for_end(cluster, namespace, "job")
+    assert ended.status is not None
+    assert ended.status.fallback is not None
+    assert ended.status.fallback.reason == "WindowClosed"
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_a_quota_of_one_lets_one_quantum_solver_run_at_a_time(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer(), quotas={"maxConcurrent": 1}))
+    names = [f"job-{number}" for number in range(5)]
+    cluster.apply(*(hybrid_job(name, policyName=namespace, quantum=QUICK) for name in names), namespace=namespace)
+    runs = []
+    for name in names:
+        ended = wait_for_end(cluster, namespace, name)
+        assert ended.status is not None
+        assert (ended.status.state, ended.status.route) == ("Succeeded", "Quantum"), ended.status.message
+        (attempt,) = ended.status.attempts
+        assert attempt.start_time is not None
+        assert attempt.end_time is not None
+        runs.append((attempt.start_time, attempt.end_time))
+    for (_, end), (start, _) in pairwise(sorted(runs)):
+        assert end <= start
+    cluster.kubectl("delete", "qbp", namespace)
