@@ -3,6 +3,7 @@
 Everything here may be repeated: a crash between any two steps leaves nothing that the next pass does not find again.
 """
 
+import contextlib
 import json
 import logging
 import time
@@ -27,7 +28,7 @@ from hybridjob.cluster.metrics import Metrics
 from hybridjob.cluster.observation import observe
 from hybridjob.cluster.status_writes import delay
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
-from hybridjob.engine.conditions import malformed_status
+from hybridjob.engine.conditions import acknowledged, malformed_status
 from hybridjob.engine.decide import decide
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import Facts, ReservationFacts
@@ -51,6 +52,9 @@ class _Memory:
     problem: Problem | None = None
     decided: HybridJobStatus | None = None
     """Decided, and not written yet."""
+    decided_on: int = 0
+    """The version of the job that it was decided on. It holds for no other one: another operator may have written that,
+    or this one by a request whose answer was lost."""
     due: datetime | None = None
     """When that must be written."""
     answered: ReservationFacts | None = field(default=None)
@@ -119,6 +123,8 @@ class Reconciler:
     async def _pass(self, record: Record, job: HybridJob, memory: _Memory) -> bool:
         """One decision, done and written. True where the next one can follow at once."""
         written = job.status if record.state is not None else None
+        if memory.decided_on != record.version:
+            memory.decided = memory.due = None
         update: dict[str, object] = {"status": memory.decided or written}
         if record.deleted:  # as if it had been cancelled, but for the status, which nobody would read
             update["spec"] = job.spec.model_copy(update={"cancel": True})
@@ -189,6 +195,7 @@ class Reconciler:
         now: datetime,
     ) -> None:
         """Write what was decided, or remember it until it is worth a write."""
+        memory.decided_on = record.version
         if record.deleted:
             memory.decided = decided
             if decided.state in TERMINAL and not self._cache.children_of(record.uid):
@@ -264,7 +271,7 @@ class Reconciler:
             self._cache.forget_job(record.uid)
             return None
         log.warning("a stored HybridJob is malformed", extra={"job": f"{record.namespace}/{record.name}"})
-        await self._write(record, malformed_status(problem, record.generation, self._clock()))
+        await self._write(record, _status_of_malformed(record, problem, self._clock()))
         return None
 
     async def _expire(self, record: Record) -> None:
@@ -279,6 +286,15 @@ class Reconciler:
         self._memory.pop(uid, None)
         self._loads.remove(uid)
         self._executor.forget(uid)
+
+
+def _status_of_malformed(record: Record, problem: str, now: datetime) -> HybridJobStatus:
+    """It ends; if it had ended before it was edited, then as it did."""
+    if record.state in TERMINAL:
+        with contextlib.suppress(ValidationError):
+            ended = HybridJobStatus.model_validate_json(json.dumps(json.loads(record.raw)["status"]))
+            return acknowledged(ended, record.generation)
+    return malformed_status(problem, record.generation, now)
 
 
 def _log_transition(job: HybridJob, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
