@@ -99,6 +99,8 @@ class Draft:
             self._end(index, ended)
         elif attempt.state == "Cancelling":
             self.actions.append(CancelAttempt(attempt.number))
+            if facts.start_time is not None and attempt.start_time is None:  # it has cost something by now
+                self.attempts[index] = attempt.model_copy(update={"start_time": facts.start_time})
         elif facts.start_time is not None and attempt.start_time is None:
             self.attempts[index] = attempt.model_copy(update={"state": "Running", "start_time": facts.start_time})
         elif facts.start_time is None and facts.held is not None:
