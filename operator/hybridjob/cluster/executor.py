@@ -10,12 +10,12 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import AttemptStatus
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.cache import Cache
-from hybridjob.cluster.kinds import CONFIG_MAPS, JOBS, Kind
+from hybridjob.cluster.kinds import CONFIG_MAPS, JOBS, PODS, Kind
 from hybridjob.cluster.ledger import ClusterLedger
 from hybridjob.cluster.observation import Observed, Stored, verdict_of
 from hybridjob.cluster.payloads import store_payload
 from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
-from hybridjob.cluster.views import PodView
+from hybridjob.cluster.views import UID_LABEL, PodView
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.draft import OPEN
@@ -59,12 +59,31 @@ class Executor:
         """What the cluster says of each attempt, with the payloads of those that answered, which are kept first."""
         uid = job.metadata.uid or ""
         seen = self._cache.attempts(uid)
+        open_ = (number for number, attempt in attempts.items() if attempt.state in OPEN)
+        if any(self._lacks(uid, seen.get(number), number) for number in open_):
+            await self._look(job)
+            seen = self._cache.attempts(uid)
         for number, observed in seen.items():
             attempt = attempts.get(number)
             if observed.pod is not None and (attempt is None or attempt.state in OPEN):
                 stored = await self._store(job, number, observed.pod)
                 seen[number] = replace(observed, stored=stored)
         return seen
+
+    def _lacks(self, uid: str, seen: Observed | None, number: int) -> bool:
+        """Whether an attempt seems to be gone, or to have ended without a word: a watch may only be late."""
+        if seen is None:
+            return number not in self.refused(uid)
+        return seen.job is not None and seen.job.ended is not None and (seen.pod is None or seen.pod.end_time is None)
+
+    async def _look(self, job: HybridJob) -> None:
+        """Ask the API server itself about the job's solvers: that a watch has not told of one yet does not mean that it
+        does not run, and what is thought to be gone is settled, or started again."""
+        selector = f"{UID_LABEL}={job.metadata.uid}"
+        for kind, put in ((JOBS, self._cache.put_batch_job), (PODS, self._cache.put_pod)):
+            async for page in self._api.pages(kind, job.metadata.namespace, selector):
+                for item in page.items:
+                    put(item)
 
     async def _store(self, job: HybridJob, number: int, pod: PodView) -> Stored:
         uid = job.metadata.uid or ""
@@ -123,7 +142,9 @@ class Executor:
             self._refuse(uid, action, str(error))
             return
         self._refused.get(uid, {}).pop(action.attempt, None)
-        self._cache.put_batch_job(raw)
+        view = self._cache.put_batch_job(raw)
+        if view is not None and (view.route, view.backend) != (action.route, action.backend):
+            raise RetryLaterError(0, f"attempt {view.attempt} was started on {view.backend} already")
 
     async def _create(self, kind: Kind, namespace: str, body: Object, owner_uid: str) -> Object:
         """Create, or find that it exists already: its name says whose it is, its owner must, too."""
