@@ -19,6 +19,8 @@ from hybridjob.cluster.observation import Observed
 from hybridjob.cluster.views import JobView, PodView, job_view, pod_view
 from hybridjob.engine.lifecycle import TERMINAL
 
+_GONE_KEPT = 10_000
+
 
 @dataclass(slots=True)
 class Record:
@@ -79,6 +81,9 @@ class Cache:
     _pods: dict[str, PodView] = field(default_factory=dict)
     _children: dict[str, dict[str, JobView | PodView]] = field(default_factory=dict)
     """The Jobs and Pods of each HybridJob, by its uid and theirs."""
+    _gone: dict[str, None] = field(default_factory=dict)
+    """The uids of the HybridJobs that were deleted last. A watch that lags, or a list that was made before, may still
+    tell of one; taken for a new job it would run, and pay, a second time."""
 
     # HybridJobs
 
@@ -104,6 +109,8 @@ class Cache:
             raw=b"" if settled else json.dumps(raw, separators=(",", ":")).encode(),
             began=_began(status) if settled else None,
         )
+        if record.uid in self._gone:
+            return record
         self.jobs[record.uid] = record
         if not own_write:
             self.on_change(record.uid)
@@ -112,9 +119,7 @@ class Cache:
     def delete_job(self, uid: str) -> None:
         """Remember that a HybridJob is gone: its attempts are ended and settled before it is forgotten."""
         record = self.jobs.get(uid)
-        if record is None:
-            return
-        if record.state in TERMINAL:
+        if record is None or record.state in TERMINAL:
             self.forget_job(uid)
         else:
             record.deleted = True
@@ -122,6 +127,9 @@ class Cache:
 
     def forget_job(self, uid: str) -> None:
         self.jobs.pop(uid, None)
+        self._gone[uid] = None
+        if len(self._gone) > _GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
 
     def sweep_jobs(self, present: Iterable[str], listed_version: int, namespace: str | None) -> None:
         """Drop what a complete list of the namespace (None: of all), made at that version, does not have."""
