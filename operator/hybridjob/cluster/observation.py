@@ -65,9 +65,10 @@ def observe(
 
 def _observe(seen: Observed, attempt: AttemptStatus | None, memory: str, now: datetime) -> AttemptFacts | None:
     job, pod = seen.job, seen.pod
-    identity = AttemptFacts(route=job.route, backend=job.backend) if job else AttemptFacts()
+    known = job or pod
+    identity = AttemptFacts(route=known.route, backend=known.backend) if known else AttemptFacts()
     if pod is not None and pod.end_time is not None:
-        return _ended(identity, pod, seen.stored, memory)
+        return _ended(identity, job, pod, seen.stored, memory)
     if job is None and is_over(pod, now):
         return None
     if job is not None and job.ended is not None and is_over(pod, now):
@@ -81,14 +82,14 @@ def _observe(seen: Observed, attempt: AttemptStatus | None, memory: str, now: da
     return replace(identity, start_time=start, fault=_fault(pod, now), waiting=_waiting(pod))
 
 
-def _ended(identity: AttemptFacts, pod: PodView, stored: Stored, memory: str) -> AttemptFacts:
+def _ended(identity: AttemptFacts, job: JobView | None, pod: PodView, stored: Stored, memory: str) -> AttemptFacts:
     verdict, error = verdict_of(pod)
     exit_code, detail = pod.exit_code, None
     if exit_code is not None and exit_code > 128:
         exit_code = 128 - exit_code  # as a process says it: negative for the signal
     if pod.end_reason == "OOMKilled":
         exit_code, detail = ExitCode.OUT_OF_MEMORY, f"OOMKilled, memory limit {memory}"
-    elif verdict is None and identity.route is None:
+    elif verdict is None and job is None:
         detail = "its Job was deleted"
     elif verdict is None and exit_code and (lines := pod.end_message.strip().splitlines()):
         detail = f"its log ends with {lines[-1][:200]!r}"

@@ -69,6 +69,9 @@ class PodView:
     unschedulable: str | None
     deletion_time: datetime | None
     """When it shall be gone at the latest."""
+    route: Route | None = None
+    backend: str | None = None
+    """As its Job, which may be gone before it, says them."""
 
     def is_news(self, before: "PodView | None") -> bool:
         """Whether it says more than the one before, or than that there is a pod."""
@@ -82,7 +85,6 @@ def job_view(raw: Mapping[str, Any]) -> JobView | None:
     metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status", {})
     owner, labels = _controller(metadata, HybridJob.__name__), metadata.get("labels", {})
     attempt = labels.get(ATTEMPT_LABEL, "")
-    route: Route = "Classical" if labels.get(ROUTE_LABEL) == "Classical" else "Quantum"
     if owner is None or not attempt.isdecimal():
         return None
     true = {c["type"]: c for c in status.get("conditions", []) if c.get("status") == "True"}
@@ -99,7 +101,7 @@ def job_view(raw: Mapping[str, Any]) -> JobView | None:
         version=int(metadata["resourceVersion"]),
         owner_uid=owner,
         attempt=int(attempt),
-        route=route,
+        route=_route(labels),
         backend=labels.get(BACKEND_LABEL, ""),
         suspended=bool(spec.get("suspend")),
         queue=labels.get(QUEUE_LABEL),
@@ -142,7 +144,13 @@ def pod_view(raw: Mapping[str, Any]) -> PodView | None:
         waiting_message=waiting.get("message", ""),
         unschedulable=scheduled.get("message", "") if unschedulable else None,
         deletion_time=_time(metadata.get("deletionTimestamp")),
+        route=_route(labels),
+        backend=labels.get(BACKEND_LABEL),
     )
+
+
+def _route(labels: Mapping[str, str]) -> Route:
+    return "Classical" if labels.get(ROUTE_LABEL) == "Classical" else "Quantum"
 
 
 def _controller(metadata: Mapping[str, Any], kind: str) -> str | None:
