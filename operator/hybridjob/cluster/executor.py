@@ -12,7 +12,7 @@ from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.kinds import CONFIG_MAPS, JOBS, PODS, Kind
 from hybridjob.cluster.ledger import ClusterLedger
-from hybridjob.cluster.observation import Observed, Stored, verdict_of
+from hybridjob.cluster.observation import Observed, Stored, is_over, verdict_of
 from hybridjob.cluster.payloads import store_payload
 from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
 from hybridjob.cluster.views import UID_LABEL, PodView
@@ -182,11 +182,16 @@ class Executor:
             await self._api.delete(JOBS, view.namespace, view.name, view.uid)
 
     async def settle_orphan(self, uid: str) -> None:
-        """Money that is held for a job that is gone, and whose end nobody saw: all of it is charged, once nothing of
-        the job runs any more."""
-        if self._cache.children_of(uid):
+        """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: all of
+        it is charged, once nothing of the job runs any more."""
+        now = self._clock()
+        if any(not _has_ended(seen, now) for seen in self._cache.attempts(uid).values()):
             return
         for policy, entry in list(self._ledger.open_entries()):
             if entry.job_uid == uid:
-                log.warning("charges all that was reserved for a job that is gone", extra={"uid": uid})
+                log.warning("charges all that is still reserved for a job that has ended", extra={"uid": uid})
                 await self._ledger.settle(policy, uid, entry.attempt, entry.amount)
+
+
+def _has_ended(seen: Observed, now: datetime) -> bool:
+    return (seen.job is None or seen.job.ended is not None) and is_over(seen.pod, now)

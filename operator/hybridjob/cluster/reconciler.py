@@ -118,6 +118,7 @@ class Reconciler:
             record = self._cache.jobs.get(uid, record)
         if record.state in TERMINAL:
             self._forget(uid)
+            await self._executor.settle_orphan(uid)
             await self._expire(record)
 
     async def _pass(self, record: Record, job: HybridJob, memory: _Memory) -> bool:
