@@ -6,9 +6,12 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import (
+    FALLBACK_REASONS,
     MAX_ATTEMPTS_KEPT,
     AttemptStatus,
     CostStatus,
+    FallbackReason,
+    FallbackStatus,
     HoldStatus,
     HybridJobStatus,
     LatencyStatus,
@@ -53,10 +56,13 @@ class Draft:
 
     def observe(self) -> None:
         """Bring the attempts up to the facts; settle those that ended."""
+        marked = [attempt.number for attempt in self.attempts if attempt.state == "Cancelling"]
         self._adopt()
         for index, attempt in enumerate(self.attempts):
             if attempt.state in OPEN:
-                self._observe_attempt(index, attempt, self.facts.attempts.get(attempt.number))
+                facts = self.facts.attempts.get(attempt.number)
+                if attempt.state != "Cancelling" or facts is None or attempt.number in marked:
+                    self._observe_attempt(index, attempt, facts)
 
     def _adopt(self) -> None:
         """Take up attempts that exist and are not in the status: the write that should have followed their start was
@@ -64,7 +70,21 @@ class Draft:
         while (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:
             if facts.route is None or facts.backend is None or len(self.attempts) == MAX_ATTEMPTS_KEPT:
                 return
+            # A new way is begun only after the one before was given up, which was in the lost write, too.
+            self.cancel_attempts("BackendUnavailable", "another way was begun; why, was lost with the operator")
+            if facts.route == "Classical" and self.spec.strategy == "QuantumFirst" and self.fallback is None:
+                self._recall_fallback()
             self.add_attempt(facts.route, facts.backend)
+
+    def _recall_fallback(self) -> None:
+        """The classical solver was started, so the quantum route had been given up; why, was in the lost write too."""
+        last = self.attempts[-1].reason if self.attempts else None
+        reason: FallbackReason = next((known for known in FALLBACK_REASONS if known == last), "BackendUnavailable")
+        message = "the quantum route was given up; why, was lost with the operator"
+        self.fallback = FallbackStatus(
+            source="Quantum", target="Classical", reason=reason, message=message, time=self.now
+        )
+        self.state, self.reason, self.message = "FallingBack", reason, message
 
     def add_attempt(self, route: Route, backend: str) -> AttemptStatus:
         """Append a new attempt, with the prices that hold now and the money that is set aside for it."""
