@@ -79,7 +79,7 @@ def _observe(seen: Observed, attempt: AttemptStatus | None, memory: str, now: da
     if job is not None and job.suspended:
         queue = f"in queue {job.queue}" if job.queue else "for whoever suspended its Job"
         return replace(identity, held=f"waits {queue}: its Job {job.name} is suspended")
-    return replace(identity, start_time=start, fault=_fault(pod, now), waiting=_waiting(pod))
+    return replace(identity, start_time=start, fault=_fault(pod), waiting=_waiting(pod))
 
 
 def _ended(identity: AttemptFacts, job: JobView | None, pod: PodView, stored: Stored, memory: str) -> AttemptFacts:
@@ -118,12 +118,12 @@ def verdict_of(pod: PodView) -> tuple[Verdict | None, str | None]:
         return None, str(error)
 
 
-def _fault(pod: PodView | None, now: datetime) -> Fault | None:
+def _fault(pod: PodView | None) -> Fault | None:
     if pod is None:
         return None
-    if pod.deletion_time is not None and now >= pod.deletion_time + LOST_NODE_PATIENCE:
+    if pod.deletion_time is not None:  # it may still go in time
         message = f"its node is lost: pod {pod.name} should be gone and is not"
-        return Fault(pod.deletion_time, message, of_backend=False)
+        return Fault(pod.deletion_time, message, LOST_NODE_PATIENCE, of_backend=False)
     reason, message = pod.waiting_reason, f"{pod.waiting_reason}: {pod.waiting_message}"[:1024]
     if reason in _HOPELESS:
         return Fault(pod.created_time, message)
