@@ -11,10 +11,11 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.engine.actions import Decision, Note, Reserve, StartAttempt
-from hybridjob.engine.breaker import ALL, Breaker, ReportRequest, apply, millis
+from hybridjob.engine.breaker import ALL, Breaker, ReportRequest, apply
 from hybridjob.engine.breaker_gate import breaker_report
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
+from hybridjob.engine.instants import millis
 from hybridjob.engine.routing import first_choice
 from hybridjob.engine.windows import window_report
 from support.build import START, UID, after, backend, job, policy, priced, verdict

@@ -13,11 +13,12 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import FALLBACK_REASONS
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Usage
-from hybridjob.engine import breaker
+from hybridjob.engine import breaker, latency
 from hybridjob.engine.accounts import LIFETIME, Series
 from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
+from hybridjob.engine.instants import millis
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from support.build import START, backend, job, policy, priced, verdict
 
@@ -40,6 +41,7 @@ class World:
     charged: dict[int, Decimal] = field(default_factory=dict)
     refused: ReservationFacts | None = None
     breakers: dict[str, breaker.Breaker] = field(default_factory=dict)
+    latencies: dict[str, latency.History] = field(default_factory=dict)
     foreign: Decimal = Decimal(0)
     """What other jobs have used of the budget."""
     faults: int = 0
@@ -61,6 +63,7 @@ class World:
             reservation=self.refused or granted,
             used={TOTAL: self.used},
             breakers=dict(self.breakers),
+            latencies=dict(self.latencies),
             problem_size=3,
         )
 
@@ -113,9 +116,11 @@ class World:
             case Settle(attempt=number, amount=amount):
                 if number in self.reserved:
                     assert self.charged.setdefault(number, amount) == amount, "charged twice, differently"
+            case Note(request=latency.DurationRequest() as request):
+                self.latencies[request.backend] = latency.remember(self.latencies.get(request.backend, ()), request)
             case Note(request=request):
                 known = self.breakers.get(request.backend, breaker.Breaker())
-                self.breakers[request.backend] = breaker.apply(known, request, breaker.millis(self.now))
+                self.breakers[request.backend] = breaker.apply(known, request, millis(self.now))
 
     def pass_time(self, wake_time: datetime | None, certain: bool) -> None:
         """Something happens to a solver, or time passes to the wake-up."""
@@ -190,13 +195,14 @@ def jobs() -> st.SearchStrategy[HybridJob]:
 def policies() -> st.SearchStrategy[QuantumBackendPolicy]:
     paid = backend("paid", rateCard=priced("0.001", per_task="0.3"))
     return st.builds(
-        lambda backends, limit, exceeded, broken: policy(
-            *backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"} | exceeded], **broken
+        lambda backends, limit, exceeded, broken, learns: policy(
+            *backends, budgets=[{"name": "all", "limit": limit, "currency": "USD"} | exceeded], **broken, **learns
         ),
         st.sampled_from([[paid], [backend("free")], [paid, backend("free")], [backend("free", qubits=2), paid]]),
         st.sampled_from(["1", "3", "100"]),
         st.sampled_from([{}, {}, {"onExceeded": "Hold", "holdSeconds": 45}, {"onExceeded": "Reject"}]),
         st.sampled_from([{}, {"circuitBreaker": {"consecutiveFailures": 1, "openSeconds": 1, "maxProbeCost": "1.4"}}]),
+        st.sampled_from([{}, {"latency": {"minimumSamples": 1}}]),
     )
 
 

@@ -24,6 +24,7 @@ from hybridjob.api.common import (
     Timestamp,
     list_of,
 )
+from hybridjob.api.latency import ExpectedLatency, LatencySpec, MeasuredLatency
 from hybridjob.api.quotas import MaxConcurrent, QuotasSpec
 from hybridjob.api.rates import FREE, RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND
@@ -87,6 +88,8 @@ class BackendSpec(Resource):
     """When nothing may start on it, once."""
     circuit_breaker: CircuitBreakerSpec | None = None
     """When it is left alone because it fails; in place of the policy's."""
+    expected_latency: ExpectedLatency | None = None
+    """What its attempts take, until enough have been measured."""
 
     rules = (
         *_WINDOW_RULES,
@@ -119,6 +122,8 @@ class ClassicalPolicy(Resource):
     resources: Resources = Resources()
     rate_card: RateCard = FREE
     """What its time costs."""
+    expected_latency: ExpectedLatency | None = None
+    """What its attempts take, until enough have been measured."""
 
     rules = (
         Rule(
@@ -190,6 +195,8 @@ class PolicySpec(Resource):
     """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
     circuit_breaker: CircuitBreakerSpec | None = None
     """When a backend is left alone because it fails, each by itself. Without it, never."""
+    latency: LatencySpec | None = None
+    """How to learn what attempts take. Without it, only `expectedLatency` is known."""
 
     rules = (
         *_WINDOW_RULES,
@@ -279,6 +286,8 @@ class BackendStatus(Model):
     """What closes it, for people."""
     breaker: BreakerStatus | None = None
     """Its circuit breaker, where it has one."""
+    latency: MeasuredLatency | None = None
+    """What its attempts have taken, where the policy has `latency`."""
 
 
 class PolicyStatus(Model):
@@ -291,8 +300,8 @@ class PolicyStatus(Model):
     """The metadata.generation that this status was written for."""
     budgets: Annotated[list[BudgetStatus], list_of("atomic", 256)] = []
     """Each budget of the policy; of those by namespace or backend the fullest."""
-    backends: Annotated[list[BackendStatus], list_of("map", 64, "name")] = []
-    """Each backend that has windows, maintenance or a circuit breaker."""
+    backends: Annotated[list[BackendStatus], list_of("map", 65, "name")] = []
+    """Each backend that has windows, maintenance, a circuit breaker or a measured latency; classical for that one."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
 

@@ -37,9 +37,11 @@ def explain(files: tuple[Path, ...], policy_file: Path | None, state: Path, outp
     ledger = Store(state).ledger
     decisions = []
     for stored in jobs:
+        book = ledger.book(stored.policy.metadata.name)
         facts = Facts(
             used=ledger.used(stored.policy, stored.job, now),
-            breakers=ledger.book(stored.policy.metadata.name).breakers,
+            breakers=book.breakers,
+            latencies=book.latencies,
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )

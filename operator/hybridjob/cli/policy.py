@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from hybridjob.api.breaker import BreakerStatus
+from hybridjob.api.latency import MeasuredLatency
 from hybridjob.api.policy import BackendStatus, BudgetStatus, QuantumBackendPolicy
+from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import plain, print_document
-from hybridjob.engine.breaker_gate import breaker_report
+from hybridjob.engine.backend_report import backend_report
 from hybridjob.engine.budgets import budget_report
-from hybridjob.engine.windows import window_report
 from hybridjob.local.runner import utc_now
 from hybridjob.local.store import Store
 
@@ -57,14 +58,15 @@ def policy(words: tuple[str, ...], repair: bool, state: Path, output: Output) ->
 
 def _report(store: Store, policy: QuantumBackendPolicy) -> dict[str, Any]:
     book, now = store.ledger.book(policy.metadata.name), utc_now()
-    states = {s.name: plain(s) for s in breaker_report(policy, book.breakers, window_report(policy, now), now)}
+    states = {s.name: plain(s) for s in backend_report(policy, book, now)}
     backends = [
         {"name": b.name, "kind": b.kind, "sdk": b.sdk, "qubits": b.qubits, "formula": b.rate_card.formula}
         | states.get(b.name, {})
         for b in policy.spec.backends
     ]
     budgets = [plain(status) for status in budget_report(policy, book, now)]
-    return {"name": policy.metadata.name, "backends": backends, "budgets": budgets}
+    classical = states.get(CLASSICAL_BACKEND, {"name": CLASSICAL_BACKEND})
+    return {"name": policy.metadata.name, "backends": backends, "classical": classical, "budgets": budgets}
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -73,13 +75,15 @@ def _print(report: dict[str, Any]) -> None:
         click.echo(f"  backend {b['name']:<12} {b['kind']} on {b['sdk']}, {b['qubits']} qubits, {b['formula']}")
         for line in _state_lines(b):
             click.echo(f"          {line}")
+    for line in _state_lines(report["classical"]):
+        click.echo(f"  classical {line}")
     for budget in report["budgets"]:
         click.echo(f"  budget  {_budget_line(BudgetStatus.model_validate(budget))}")
 
 
 def _state_lines(backend: dict[str, Any]) -> Iterator[str]:
     """What a backend's hours and its circuit breaker say, where it has any."""
-    fields = {"name", "open", "nextOpen", "message", "breaker"}
+    fields = {"name", "open", "nextOpen", "message", "breaker", "latency"}
     if "open" not in backend:
         return
     status = BackendStatus.model_validate({key: backend[key] for key in fields & backend.keys()})
@@ -87,6 +91,14 @@ def _state_lines(backend: dict[str, Any]) -> Iterator[str]:
         yield status.message
     if status.breaker is not None:
         yield _breaker_line(status.breaker)
+    if status.latency is not None:
+        yield _latency_line(status.latency)
+
+
+def _latency_line(status: MeasuredLatency) -> str:
+    total = status.total
+    line = f"took {total.p50:g} s p50, {total.p90:g} s p90, {total.p99:g} s p99 of {status.samples} attempts"
+    return f"{line}; {status.covered} of {status.estimated} within the p90 before" if status.estimated else line
 
 
 def _breaker_line(status: BreakerStatus) -> str:

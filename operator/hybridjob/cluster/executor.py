@@ -1,5 +1,6 @@
 """Does what the engine says: solver Jobs, their payloads, the ledger."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -108,6 +109,9 @@ class Executor:
         self, job: HybridJob, policy: QuantumBackendPolicy, actions: Sequence[Action]
     ) -> ReservationFacts | None:
         """Do the actions in their order. The ledger's answer to a reservation is a fact for the next pass."""
+        name = policy.metadata.name
+        notes = (self._ledger.note(name, action.request) for action in actions if isinstance(action, Note))
+        await asyncio.gather(*notes)  # all at once, so that they share a write
         answered = None
         for action in actions:
             answered = await self._do(job, policy, action) or answered
@@ -124,8 +128,8 @@ class Executor:
                 await self._cancel(uid, number)
             case Settle(attempt=number, amount=amount):
                 await self._ledger.settle(policy.metadata.name, uid, number, amount)
-            case Note(request=request):
-                await self._ledger.note(policy.metadata.name, request)
+            case Note():
+                pass  # noted already
         return None
 
     async def _start(self, job: HybridJob, policy: QuantumBackendPolicy, action: StartAttempt) -> None:

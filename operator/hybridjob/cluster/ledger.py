@@ -25,10 +25,10 @@ from hybridjob.cluster.kinds import CONFIG_MAPS
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Series, to_micros
 from hybridjob.engine.actions import Reserve
-from hybridjob.engine.breaker import BreakerRequest, ProbeRequest
+from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Book, Entry, Request, SettleRequest
+from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
 
 LABELS = {"app.kubernetes.io/managed-by": "hybridjob", "app.kubernetes.io/component": "ledger"}
@@ -89,7 +89,7 @@ class ClusterLedger:
         if (uid, attempt) in self.book(policy).entries:
             await self._writer(policy).ask(SettleRequest((uid, attempt), to_micros(amount)))
 
-    async def note(self, policy: str, request: BreakerRequest) -> None:
+    async def note(self, policy: str, request: NoteRequest) -> None:
         """Note something besides money. What cannot be written is lost: no job waits for it, unless it asks to be a
         probe. Then this raises as `reserve` does."""
         try:

@@ -14,9 +14,8 @@ from hybridjob.cluster.cache import Cache, PolicyRecord
 from hybridjob.cluster.kinds import POLICIES
 from hybridjob.cluster.ledger import ClusterLedger, LedgerError
 from hybridjob.cluster.metrics import Metrics
-from hybridjob.engine.breaker_gate import breaker_report
+from hybridjob.engine.backend_report import backend_report
 from hybridjob.engine.budgets import budget_report
-from hybridjob.engine.windows import window_report
 
 _PERIOD_SECONDS = 5.0
 
@@ -99,6 +98,6 @@ class PolicyReports:
             conditions=[ready],
             observed_generation=record.generation,
             budgets=budget_report(record.policy, book, now),
-            backends=breaker_report(record.policy, book.breakers, window_report(record.policy, now), now),
+            backends=backend_report(record.policy, book, now),
             open_reservations=len(book.entries),
         )

@@ -174,12 +174,13 @@ class Reconciler:
             problem = memory.problem
             if problem.missing:
                 self._queue.add_at(uid, now + _INPUT_POLL)
-        following = len(attempts) + 1
+        following, book = len(attempts) + 1, self._ledger.book(policy.metadata.name)
         return Facts(
             attempts=observe(observed, attempts, limits, now) | dict(self._executor.refused(uid)),
             reservation=memory.answered or self._ledger.reservation(policy.metadata.name, uid, following),
             used=self._ledger.used(policy, job, now),
-            breakers=self._ledger.book(policy.metadata.name).breakers,
+            breakers=book.breakers,
+            latencies=book.latencies,
             problem_size=memory.problem.size if memory.problem else None,
             problem_error=problem.error,
             problem_missing=problem.missing,

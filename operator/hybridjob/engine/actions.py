@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hybridjob.api.status import HybridJobStatus, Route
 from hybridjob.engine.accounts import Claim
-from hybridjob.engine.breaker import BreakerRequest
+from hybridjob.engine.ledger import NoteRequest
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Settle:
 class Note:
     """Ask the policy's book to note something besides money. What becomes of it is seen in the book."""
 
-    request: BreakerRequest
+    request: NoteRequest
 
 
 Action = Reserve | StartAttempt | CancelAttempt | Settle | Note

@@ -15,7 +15,6 @@ Expiry needs no event and no write; whoever looks sees what became of the circui
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 from hybridjob.api.breaker import MAX_OUTCOMES, BreakerState, CircuitBreakerSpec
@@ -116,14 +115,6 @@ class ReleaseRequest:
 
 
 BreakerRequest = ReportRequest | ProbeRequest | ReleaseRequest
-
-
-def millis(time: datetime) -> int:
-    return int(time.timestamp() * 1000)
-
-
-def instant(time: int) -> datetime:
-    return datetime.fromtimestamp(time / 1000, UTC)
 
 
 def apply(breaker: Breaker, request: BreakerRequest, now: int) -> Breaker:

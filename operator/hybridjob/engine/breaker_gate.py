@@ -10,7 +10,8 @@ from hybridjob.api.breaker import BreakerStatus, CircuitBreakerSpec, ForceSpec
 from hybridjob.api.common import format_timestamp
 from hybridjob.api.policy import BackendSpec, BackendStatus, QuantumBackendPolicy
 from hybridjob.engine.accounts import Key
-from hybridjob.engine.breaker import ALL, Breaker, Circuit, counted, instant, millis, settled, to_pass
+from hybridjob.engine.breaker import ALL, Breaker, Circuit, counted, settled, to_pass
+from hybridjob.engine.instants import instant, millis
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import display
 

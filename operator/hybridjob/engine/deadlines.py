@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hybridjob.api.hybridjob import LimitsSpec
+from hybridjob.api.hybridjob import HybridJob, LimitsSpec
 from hybridjob.api.status import AttemptStatus, FallbackStatus
+from hybridjob.engine.conditions import resumed_time
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,12 @@ class Deadline:
     """What was missed, when it is."""
     of_run: bool = False
     """Whether it bounds how long an attempt runs."""
+
+
+def clock_start(job: HybridJob, now: datetime) -> datetime:
+    """When the job's own time began: while it is suspended, none passes."""
+    created = job.metadata.creation_timestamp or now
+    return max(created, resumed_time(job.status.conditions if job.status else [], now) or created)
 
 
 def deadlines(

@@ -25,8 +25,8 @@ from hybridjob.api.status import (
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
 from hybridjob.engine.budgets import claims_of
-from hybridjob.engine.conditions import acknowledged, resumed_time
-from hybridjob.engine.deadlines import deadlines
+from hybridjob.engine.conditions import acknowledged
+from hybridjob.engine.deadlines import clock_start, deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.holds import hold
@@ -81,11 +81,6 @@ class _Pass(Draft):
     @property
     def _route(self) -> Route:
         return "Classical" if self.fallback or self.spec.strategy == "ClassicalOnly" else "Quantum"
-
-    @property
-    def _clock_start(self) -> datetime:
-        """When the job's own time began: while it is suspended, none passes."""
-        return max(self.created, resumed_time(self.previous.conditions, self.now) or self.created)
 
     def _on_route(self) -> list[AttemptStatus]:
         return [attempt for attempt in self.attempts if attempt.route == self._route]
@@ -156,7 +151,7 @@ class _Pass(Draft):
         """Whether a deadline has passed; then the attempt is cancelled and, where nothing has to end first, the route
         is left. `reason` other than LatencyExceeded: the caller says what follows."""
         started = any(attempt.start_time for attempt in self._on_route())
-        for deadline in deadlines(self.spec.limits, self._clock_start, self.fallback, started, current):
+        for deadline in deadlines(self.spec.limits, clock_start(self.job, self.now), self.fallback, started, current):
             if self.now >= deadline.time:
                 message = deadline.message
                 if current is None and self.previous.waiting is not None:
@@ -274,7 +269,7 @@ class _Pass(Draft):
     def _next_deadline(self) -> datetime:
         """The deadline that ends a wait for the next attempt."""
         started = any(attempt.start_time for attempt in self._on_route())
-        bound = deadlines(self.spec.limits, self._clock_start, self.fallback, started, None)
+        bound = deadlines(self.spec.limits, clock_start(self.job, self.now), self.fallback, started, None)
         return min((deadline.time for deadline in bound), default=self.now)
 
     def _excluded(self) -> dict[str, Exclusion]:

@@ -1,6 +1,6 @@
 """The draft of a job's new status: one pass brings it up to the facts, changes it, and writes it down."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob
@@ -20,11 +20,13 @@ from hybridjob.api.status import (
     WaitingStatus,
 )
 from hybridjob.engine.actions import Action, CancelAttempt, Note, Settle, StartAttempt
-from hybridjob.engine.breaker import ProbeRequest, ReleaseRequest, ReportRequest, millis
+from hybridjob.engine.breaker import ProbeRequest, ReleaseRequest, ReportRequest
 from hybridjob.engine.breaker_gate import rules_of
 from hybridjob.engine.conditions import conditions_of
 from hybridjob.engine.facts import AttemptFacts, Facts
 from hybridjob.engine.faults import Kind, kind_of
+from hybridjob.engine.instants import millis
+from hybridjob.engine.latency import DurationRequest, sample_of
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import end_attempt
 from hybridjob.engine.policies import rate_card_of
@@ -32,6 +34,7 @@ from hybridjob.engine.pricing import ZERO
 from hybridjob.engine.routing import Option
 
 OPEN = ("Pending", "Running", "Cancelling")
+_CANCEL_AGAIN = timedelta(seconds=30)
 
 
 class Draft:
@@ -121,6 +124,7 @@ class Draft:
             self.actions.append(CancelAttempt(attempt.number))
             if facts.start_time is not None and attempt.start_time is None:  # it has cost something by now
                 self.attempts[index] = attempt.model_copy(update={"start_time": facts.start_time})
+            self.wakes.append(self.now + _CANCEL_AGAIN)  # its end may come without a word: a node can be lost
         elif facts.start_time is not None and attempt.start_time is None:
             self.attempts[index] = attempt.model_copy(update={"state": "Running", "start_time": facts.start_time})
         elif facts.start_time is None and facts.held is not None:
@@ -133,6 +137,13 @@ class Draft:
                 ended = ended.model_copy(update={"cost": ended.reserved if ended.start_time else ZERO})
             self.actions.append(Settle(ended.number, ended.cost or ZERO))
         self.attempts[index] = ended
+        self._tell_duration(ended)
+
+    def _tell_duration(self, ended: AttemptStatus) -> None:
+        """Report what an attempt took, where the policy learns from it."""
+        rules, sample = self.policy.spec.latency, sample_of(ended)
+        if rules is not None and sample is not None:
+            self.actions.append(Note(DurationRequest(ended.backend, sample, rules)))
 
     # What changes
 
@@ -189,7 +200,8 @@ class Draft:
                     self.actions.append(Note(ReleaseRequest(key, backend)))
 
     def _needs_probe(self, number: int, backend: str) -> bool:
-        if any(isinstance(a, Note) and a.request.key[1] == number for a in self.actions):
+        told = (a.request for a in self.actions if isinstance(a, Note))
+        if any(not isinstance(request, DurationRequest) and request.key[1] == number for request in told):
             return True  # it is told what became of it in this very pass
         if number == len(self.attempts) + 1:
             return self.chosen is not None and self.chosen.backend == backend and self.state not in TERMINAL

@@ -10,6 +10,7 @@ from hybridjob.api.status import Route, Sample
 from hybridjob.contract.verdict import Verdict
 from hybridjob.engine.accounts import Series
 from hybridjob.engine.breaker import Breaker
+from hybridjob.engine.latency import History
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Facts:
     and its own load is put: see `loads.Loads`."""
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: MappingProxyType({}))
     """What the policy's book remembers of each backend's faults."""
+    latencies: Mapping[str, History] = field(default_factory=lambda: MappingProxyType({}))
+    """What it remembers of how long attempts took, by backend."""
     unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None

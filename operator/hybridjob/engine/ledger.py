@@ -17,9 +17,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
-from hybridjob.engine import breaker
+from hybridjob.engine import breaker, latency
 from hybridjob.engine.accounts import LIFETIME, Claim, Key, ScopeKind, Series, from_micros, to_micros
 from hybridjob.engine.breaker import Breaker, BreakerRequest, ProbeRequest, ReleaseRequest, ReportRequest
+from hybridjob.engine.instants import millis
+from hybridjob.engine.latency import DurationRequest, History
 from hybridjob.engine.pricing import display
 
 MAX_OPEN_ENTRIES = 1000
@@ -115,7 +117,9 @@ class AlertRequest:
     alert: str
 
 
-Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest | BreakerRequest
+NoteRequest = BreakerRequest | DurationRequest
+"""What is noted besides money."""
+Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest | NoteRequest
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ class Book:
     entries: Mapping[Key, Entry] = field(default_factory=lambda: MappingProxyType({}))
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: MappingProxyType({}))
     """By backend. They are kept here because they need what money needs: one writer, and to survive a restart."""
+    latencies: Mapping[str, History] = field(default_factory=lambda: MappingProxyType({}))
+    """What attempts took, by backend."""
 
     @classmethod
     def restore(
@@ -149,9 +155,10 @@ class Book:
         accounts: Iterable[tuple[Series, Account]],
         entries: Iterable[Entry],
         breakers: Mapping[str, Breaker],
+        latencies: Mapping[str, History],
     ) -> "Book":
         """A book from what was written down of it: the reserved sums follow from the entries."""
-        draft = _Draft(cls(policy, breakers=breakers))
+        draft = _Draft(cls(policy, breakers=breakers, latencies=latencies))
         for series, account in accounts:
             draft.accounts.setdefault(series, {})[account.start] = account
         draft.periods = {series.period for series in draft.accounts}
@@ -188,10 +195,11 @@ class _Draft:
         self.accounts = {series: dict(periods) for series, periods in book.accounts.items()}
         self.entries = dict(book.entries)
         self.breakers = dict(book.breakers)
+        self.latencies = dict(book.latencies)
         self.periods = {series.period for series in self.accounts}
 
     def book(self) -> Book:
-        return Book(self.policy, self.accounts, self.entries, self.breakers)
+        return Book(self.policy, self.accounts, self.entries, self.breakers, self.latencies)
 
     def forget(self, now: datetime) -> None:
         """Drop the accounts of periods that are past, unless an attempt is still to be charged to one."""
@@ -216,7 +224,11 @@ class _Draft:
             case AlertRequest():
                 return self._alert(request)
             case ReportRequest() | ProbeRequest() | ReleaseRequest():
-                return self._note(request, now)
+                return self._tell_breaker(request, now)
+            case DurationRequest(backend=backend):
+                before = self.latencies.get(backend, ())
+                self.latencies[backend] = latency.remember(before, request)
+                return Answer(done=self.latencies[backend] != before)
 
     def _reserve(self, request: ReserveRequest) -> Answer:
         entry = request.entry
@@ -282,9 +294,9 @@ class _Draft:
         self.accounts[request.series][request.start] = replace(account, alerted=(*account.alerted, request.alert))
         return Answer()
 
-    def _note(self, request: BreakerRequest, now: datetime) -> Answer:
+    def _tell_breaker(self, request: BreakerRequest, now: datetime) -> Answer:
         before = self.breakers.get(request.backend, Breaker())
-        self.breakers[request.backend] = breaker.apply(before, request, breaker.millis(now))
+        self.breakers[request.backend] = breaker.apply(before, request, millis(now))
         return Answer(done=self.breakers[request.backend] != before)
 
     def count(self, entry: Entry, *, reserved: int = 0, committed: int = 0) -> None:

@@ -11,6 +11,7 @@ from hybridjob.api.common import Count
 from hybridjob.contract.base import Model
 from hybridjob.engine.accounts import ScopeKind, Series
 from hybridjob.engine.breaker import Breaker, Circuit, Lease, Outcome
+from hybridjob.engine.latency import Sample
 from hybridjob.engine.ledger import Account, Book, Entry, EntryState
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -72,6 +73,12 @@ class _Breaker(Model):
     forgotten: Count
 
 
+class _Latency(Model):
+    backend: Text
+    samples: list[tuple[Count, Count, Count, bool | None]]
+    """Time, queue, run, covered: see `latency.Sample`."""
+
+
 class _Version(Model, extra="ignore"):
     schema_version: int
 
@@ -86,6 +93,7 @@ class _Document(Model):
     accounts: list[_Account]
     entries: list[_Entry]
     breakers: list[_Breaker] = []
+    latencies: list[_Latency] = []
 
 
 class Written(Model, arbitrary_types_allowed=True):
@@ -135,6 +143,10 @@ def dump(written: Written) -> str:
         accounts=accounts,
         entries=entries,
         breakers=[_dump_breaker(backend, breaker) for backend, breaker in book.breakers.items()],
+        latencies=[
+            _Latency.model_construct(backend=backend, samples=[(s.time, s.queue, s.run, s.covered) for s in history])
+            for backend, history in book.latencies.items()
+        ],
     ).model_dump_json(by_alias=True, exclude_none=True)
 
 
@@ -166,7 +178,8 @@ def load(text: str) -> Written:
         for e in document.entries
     ]
     breakers = {b.backend: _load_breaker(b) for b in document.breakers}
-    book = Book.restore(document.policy, accounts, entries, breakers)
+    latencies = {found.backend: tuple(Sample(*values) for values in found.samples) for found in document.latencies}
+    book = Book.restore(document.policy, accounts, entries, breakers, latencies)
     return Written(book=book, epoch=document.epoch, writer=document.writer)
 
 

@@ -9,6 +9,7 @@ from hybridjob.api.hybridjob import HybridJob, QuantumSpec
 from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
 from hybridjob.api.rates import RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND, DecisionStatus, FallbackReason, OptionStatus, Route
+from hybridjob.engine import latency
 from hybridjob.engine.affordability import Spent, shortage
 from hybridjob.engine.breaker import Breaker
 from hybridjob.engine.breaker_gate import Probe, Refused, gate
@@ -103,12 +104,23 @@ class Choice:
         if incapable:
             return replace(option, reason="BackendUnavailable", message=incapable)
         option = self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
+        if option.reason is None:
+            option = self._in_time(option)
         if option.reason is None and (closed := closure(self.policy, backend, self.now)) is not None:
             opens = closed.next_open
             return replace(
                 option, reason="WindowClosed", message=closed.message, passes=opens is not None, passes_time=opens
             )
         return self._past_breaker(option, backend) if option.reason is None else option
+
+    def _in_time(self, option: Option) -> Option:
+        takes = latency.estimate(self.policy, option.backend, self.facts.latencies, self.now)
+        if takes is None:
+            return option
+        late = latency.too_slow(self.job, takes, self.attempt == 1, self.now)
+        if late is not None:
+            return replace(option, reason="LatencyExceeded", message=late)
+        return replace(option, message=f"{option.message}, {takes}")
 
     def _past_breaker(self, option: Option, backend: BackendSpec) -> Option:
         """It is asked after the windows, which are worth waiting for: until they open, it may have closed."""
@@ -182,11 +194,11 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
 
 def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
     """The one reason for which no backend can be used: that of the option that came nearest to it. Money outranks
-    capability, a window outranks money, and a quota all: it is asked last."""
+    capability, time outranks money, a window both, and a quota all: it is asked last."""
     if not options:
         return "BackendUnavailable", "the policy has no quantum backend"
     reasons = {option.reason for option in options}
-    ranked: tuple[FallbackReason, ...] = ("QuotaExceeded", "WindowClosed", "BudgetExceeded")
+    ranked: tuple[FallbackReason, ...] = ("QuotaExceeded", "WindowClosed", "LatencyExceeded", "BudgetExceeded")
     reason: FallbackReason = next((reason for reason in ranked if reason in reasons), "BackendUnavailable")
     return reason, "; ".join(f"{option.backend}: {option.message}" for option in options)
 

@@ -14,9 +14,8 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Series, to_micros
 from hybridjob.engine.actions import Reserve
-from hybridjob.engine.breaker import BreakerRequest
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Book, Request, SettleRequest
+from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request, SettleRequest
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
 from hybridjob.local.database import Immediate, StateError
 
@@ -44,7 +43,7 @@ class Ledger:
         """Charge an attempt, once: settling again changes nothing. Runs inside the caller's transaction."""
         self.apply(policy, [SettleRequest((uid, attempt), to_micros(amount))])
 
-    def note(self, policy: str, request: BreakerRequest) -> None:
+    def note(self, policy: str, request: NoteRequest) -> None:
         """Note something besides money."""
         with Immediate(self._connection):
             self.apply(policy, [request])

@@ -116,6 +116,7 @@ class Runner:
 
     def _facts(self, stored: StoredJob, answered: ReservationFacts | None) -> Facts:
         status = stored.job.status
+        book = self._store.ledger.book(stored.policy.metadata.name)
         next_attempt = len(status.attempts) + 1 if status else 1
         return Facts(
             attempts=self._solvers.facts(stored.uid),
@@ -123,7 +124,8 @@ class Runner:
             or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
             used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
             load=self._loads.of(stored.policy, stored.job, self._clock()),
-            breakers=self._store.ledger.book(stored.policy.metadata.name).breakers,
+            breakers=book.breakers,
+            latencies=book.latencies,
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
