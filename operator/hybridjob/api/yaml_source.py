@@ -257,4 +257,6 @@ def _syntax_error(file: str, text: str, error: yaml.YAMLError) -> FieldError:
     must = f"must be YAML: {problem}"
     if "\t" in row[: len(row) - len(row.lstrip())]:
         must = "must be indented by spaces: YAML allows no tabs there"
+    elif "nesting depth" in problem:  # the parser's own limit, which some releases reach before ours
+        must = "must be nested less deeply"
     return FieldError(file, number + 1, "", shown(row.strip()) if row else "the end of the file", must)
