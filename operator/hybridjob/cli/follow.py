@@ -11,9 +11,10 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.cli.observers import Observer, observer_for
 from hybridjob.cli.options import Output
 from hybridjob.cli.output import print_objects, print_summary
+from hybridjob.client.enter import entered
 from hybridjob.client.errors import ClientError
 from hybridjob.client.jobs import Jobs, status_of
-from hybridjob.client.worlds import World, entered
+from hybridjob.client.worlds import World
 
 INTERRUPTED = 130
 

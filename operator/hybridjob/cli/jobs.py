@@ -12,9 +12,10 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import HybridJobStatus, ResultStatus
 from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, world_options
 from hybridjob.cli.output import attempt_line, plain, print_document, print_objects, print_summary, print_table
+from hybridjob.client.enter import entered
 from hybridjob.client.errors import ClientError, PayloadError
 from hybridjob.client.jobs import has_ended, status_of
-from hybridjob.client.worlds import World, entered
+from hybridjob.client.worlds import World
 from hybridjob.contract.verdict import Payload
 from hybridjob.engine.pricing import display
 

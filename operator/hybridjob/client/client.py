@@ -11,10 +11,11 @@ from hybridjob.api.common import ObjectMeta
 from hybridjob.api.given import Given, Text
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import HybridJobStatus, ResultStatus
+from hybridjob.client.enter import enter
 from hybridjob.client.errors import ClientError, JobFailedError
 from hybridjob.client.jobs import Jobs, status_of
 from hybridjob.client.loop_thread import LoopThread
-from hybridjob.client.worlds import Cluster, Laptop, World, default_state, enter
+from hybridjob.client.worlds import Cluster, Laptop, World, default_state
 from hybridjob.contract.verdict import Payload
 
 T = TypeVar("T")
