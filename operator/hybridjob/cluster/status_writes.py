@@ -18,7 +18,8 @@ def delay(written: HybridJobStatus | None, decided: HybridJobStatus) -> timedelt
     if written == decided:
         return None
     if written is None:
-        waits = decided.state == "Pending" and len(decided.attempts) <= 1
+        begins = all(attempt.state == "Pending" for attempt in decided.attempts)
+        waits = decided.state == "Pending" and len(decided.attempts) <= 1 and begins
         return FIRST_PENDING_DELAY if waits else timedelta(0)
     return WORDING_DELAY if _essence(written) == _essence(decided) else timedelta(0)
 
