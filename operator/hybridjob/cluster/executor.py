@@ -21,6 +21,7 @@ from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
+from hybridjob.engine.pricing import ZERO, display
 
 _START_PATIENCE = timedelta(seconds=60)
 """How long the API server may refuse a solver's Job (a quota, an admission webhook) before the attempt is given up."""
@@ -187,14 +188,18 @@ class Executor:
 
     async def settle_orphan(self, uid: str) -> None:
         """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: all of
-        it is charged, once nothing of the job runs any more."""
-        now = self._clock()
-        if any(not _has_ended(seen, now) for seen in self._cache.attempts(uid).values()):
+        it is charged, once nothing of the job runs any more. Where the job is there and never had such an attempt, it
+        is free."""
+        now, attempts = self._clock(), self._cache.attempts(uid)
+        if any(not _has_ended(seen, now) for seen in attempts.values()):
             return
+        record = self._cache.jobs.get(uid)
+        is_gone = record is None or record.deleted
         for policy, entry in list(self._ledger.open_entries()):
             if entry.job_uid == uid:
-                log.warning("charges all that is still reserved for a job that has ended", extra={"uid": uid})
-                await self._ledger.settle(policy, uid, entry.attempt, entry.amount)
+                amount = entry.amount if is_gone or entry.attempt in attempts else ZERO
+                log.warning("charges %s for a job that has ended", display(amount, entry.unit), extra={"uid": uid})
+                await self._ledger.settle(policy, uid, entry.attempt, amount)
 
 
 def _has_ended(seen: Observed, now: datetime) -> bool:
