@@ -1,0 +1,274 @@
+"""What must hold after every step, of the world alone: what the operator remembers is never asked."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from tests.simulation.api_server import Key, Object
+from tests.simulation.network import Network
+from tests.simulation.scenario import PRICE, Scenario
+from tests.simulation.world import PAID, Attempt, World, attempt_of
+
+from hybridjob.cluster.ledger import DOCUMENT_KEY
+from hybridjob.cluster.views import BACKEND_LABEL, ROUTE_LABEL
+from hybridjob.engine.lifecycle import TERMINAL, is_legal
+
+_MICROS = 1_000_000
+_ENDED = ("Succeeded", "Failed", "Cancelled")
+_OPEN = ("Pending", "Running")
+
+
+class ViolationError(AssertionError):
+    """Something that must hold does not."""
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ViolationError(message)
+
+
+class Invariants:
+    """Watches a world: each change of the API server, and each container that begins."""
+
+    def __init__(self, world: World, network: Network, scenario: Scenario) -> None:
+        self._elects = scenario.elects
+        self._strict = scenario.elects or scenario.replicas == 1
+        """Two operators without a Lease are safe with the ledger, and with nothing else: docs/simulation.md."""
+        self._world, self._network = world, network
+        self.limit = Decimal(0)
+        """The highest that the budget's limit ever was: an operator may not have heard of a lower one yet."""
+        self.open: dict[Attempt, int] = {}
+        """The entries of the ledger, in micros."""
+        self.settled: set[Attempt] = set()
+        self.committed = 0
+        self._epoch = (0, "")
+        self.created: dict[Attempt, int] = {}
+        self.started_as: dict[Attempt, tuple[str, str]] = {}
+        """Route and backend."""
+        self._blind: set[Attempt] = set()
+        """Attempts that were made again by an operator which never heard that they had run."""
+        self.foreign: dict[Key, Object] = {}
+        """Objects that are nobody's business."""
+        world.server.observers.append(self.changed)
+        world.on_run.append(self.ran)
+
+    # Each change
+
+    def changed(self, key: Key, before: Object | None, after: Object | None) -> None:
+        if key in self.foreign and after != self.foreign[key]:
+            raise ViolationError(f"10: {key} belongs to somebody else, and was touched")
+        self._leads(key)
+        match key.plural:
+            case "configmaps" if DOCUMENT_KEY in (after or {}).get("data", {}):
+                assert after is not None
+                self._ledger(json.loads(after["data"][DOCUMENT_KEY]))
+            case "jobs" if before is None and after is not None and "ownerReferences" in after["metadata"]:
+                self._job_created(after)
+            case "jobs" if before is not None and after is None and self._network.actor and self._strict:
+                self._job_cancelled(before)
+            case "hybridjobs" if after is not None and before is not None:
+                self._status(before, after)
+            case "quantumbackendpolicies" if after is not None:
+                limits = [Decimal(budget["limit"]) for budget in after["spec"]["budgets"]]
+                self.limit = max(self.limit, *limits)
+            case "events" if after is not None:
+                self._event(after)
+
+    def _leads(self, key: Key) -> None:
+        """1: nobody writes anything after another process has taken the Lease."""
+        actor = self._network.actor
+        lease = next(iter(self._world.server.all("leases")), None)
+        if self._elects and actor and key.plural != "leases" and lease is not None:
+            holder = lease["spec"]["holderIdentity"]
+            _require(holder == actor, f"1: {actor} writes {key.plural}, and {holder} leads")
+
+    def _job_cancelled(self, job: Object) -> None:
+        """5: a solver is ended only after the status says so: a crash in between must not look like one of its own."""
+        uid, number = attempt_of(job)
+        found = next((j for j in self._world.server.all("hybridjobs") if j["metadata"]["uid"] == uid), None)
+        if found is None:
+            return
+        states = {a["number"]: a["state"] for a in found.get("status", {}).get("attempts", [])}
+        _require(states.get(number) not in (None, *_OPEN), f"5: the Job of {uid}/{number} was deleted unannounced")
+
+    def _ledger(self, document: Any) -> None:
+        """1 and 2: the sum is within the limit; what was settled stays settled, and is charged once."""
+        entries = {(e["jobUid"], e["attempt"]): e["micros"] for e in document["entries"]}
+        committed = sum(
+            a["committed"] for a in document["accounts"] if a["scope"] == "Policy" and a["period"] == "Lifetime"
+        )
+        self._writer_is_the_last(document["epoch"], document["writer"])
+        back = entries.keys() & self.settled & self.created.keys()  # what was released before it began may come back
+        _require(not back, f"2: {back} was settled, and is in the ledger again")
+        self.settled -= entries.keys()
+        for key in entries.keys() & self.open.keys():
+            _require(entries[key] == self.open[key], f"2: the reservation of {key} has changed")
+        gone = self.open.keys() - entries.keys()
+        charged = committed - self.committed
+        costs = {key: int(self._world.provider.costs.get(key, Decimal(0)) * _MICROS) for key in gone}
+        most = sum(max(self.open[key], costs[key]) for key in gone if not self._never_began(key))
+        # What a provider took beyond the reservation, only a verdict tells, and that may be lost.
+        least = sum(min(self.open[key], costs[key]) for key in gone if self._was_told_of(key))
+        if not self._strict:
+            least = 0
+        _require(
+            least <= charged <= most,
+            f"2: {charged} was charged for {sorted(gone)}, which cost {least} and may cost {most}",
+        )
+        for key in gone if self._strict else ():
+            _require(not self._runs(key, PAID), f"2: {key} was settled while it runs")
+        self.open, self.committed = entries, committed
+        self.settled |= gone
+        used = Decimal(sum(entries.values()) + committed) / _MICROS
+        most_used = self.limit + self._world.provider.overran
+        _require(used <= most_used, f"1: {used} is committed and reserved, and the limit is {self.limit}")
+
+    def _job_created(self, job: Object) -> None:
+        attempt = attempt_of(job)
+        _require(
+            not self._strict or attempt not in self.created or attempt in self._world.removed,
+            f"6: the Job of {attempt} was created a second time",
+        )
+        if attempt in self.created and not self._was_told_of(attempt):
+            self._blind.add(attempt)
+        self.created[attempt] = self.created.get(attempt, 0) + 1
+        labels = job["metadata"]["labels"]
+        self.started_as[attempt] = labels[ROUTE_LABEL], labels[BACKEND_LABEL]
+        if self._strict and labels[BACKEND_LABEL] in PAID:
+            _require(attempt in self.open, f"1: the Job of {attempt} was created without a reservation")
+
+    def ran(self, pod: Object, attempt: Attempt) -> None:
+        """A container is about to begin."""
+        if not self._strict:
+            return
+        _require(
+            self._world.provider.runs[attempt] == 1 or attempt in self._blind,
+            f"6: {attempt} was started again after it ran",
+        )
+        if pod["metadata"]["labels"][BACKEND_LABEL] in PAID:
+            _require(attempt in self.open, f"1: {attempt} runs without a reservation")
+
+    def _writer_is_the_last(self, epoch: int, writer: str) -> None:
+        """1: whoever has written before another one began to write never writes again."""
+        known, last = self._epoch
+        _require(epoch > known or (epoch, writer) == (known, last), f"1: epoch {epoch} of the ledger is over")
+        self._epoch = epoch, writer
+
+    def _never_began(self, attempt: Attempt) -> bool:
+        """Whether it was certainly free: its job is there, and no Job was ever made for it."""
+        jobs = self._world.server.all("hybridjobs")
+        return attempt not in self.created and any(job["metadata"]["uid"] == attempt[0] for job in jobs)
+
+    def _was_told_of(self, attempt: Attempt) -> bool:
+        """Whether the operator that acts has heard that the attempt ran. What began and vanished before any watch told
+        of it, or together with a Job that was deleted by hand, is out of its sight: docs/simulation.md."""
+        if attempt in self._world.removed:
+            return False
+        told = self._network.told[self._network.actor].values()
+        return any(attempt_of(pod) == attempt and {"running", "terminated"} & _state(pod).keys() for pod in told)
+
+    def _runs(self, attempt: Attempt, backends: tuple[str, ...] = ()) -> bool:
+        return any(
+            pod["status"]["phase"] == "Running"
+            and key.name not in self._world.lost
+            and attempt_of(pod) == attempt
+            and (not backends or pod["metadata"]["labels"][BACKEND_LABEL] in backends)
+            for key, pod in self._world.server.objects.items()
+            if key.plural == "pods" and "status" in pod
+        )
+
+    def _status(self, before: Object, after: Object) -> None:
+        """5: states move forwards, attempts keep their numbers, and what has ended stays as it is."""
+        old, new = before.get("status") or {"state": "Pending"}, after.get("status") or {"state": "Pending"}
+        if old == new:
+            return
+        _require(is_legal(old["state"], new["state"]), f"5: from {old['state']} to {new['state']}")
+        if old["state"] in TERMINAL:
+            a, b = _settled_part(old), _settled_part(new)
+            changed = {
+                field: (a.get(field), b.get(field)) for field in a.keys() | b.keys() if a.get(field) != b.get(field)
+            }
+            _require(not changed, f"5: a job that ended was changed: {changed}")
+        attempts, known = new.get("attempts", []), old.get("attempts", [])
+        _require([a["number"] for a in attempts] == [*range(1, len(attempts) + 1)], "5: attempts are renumbered")
+        _require(len(attempts) >= len(known), "5: an attempt is lost")
+        for was, is_ in zip(known, attempts, strict=False):
+            same = ("number", "route", "backend", "createdTime")
+            _require([was[f] for f in same] == [is_[f] for f in same], "5: an attempt became another one")
+            _require(was["state"] not in _ENDED or was == is_, "5: an attempt that ended was changed")
+        if self._strict:
+            self._attempts(after["metadata"]["uid"], attempts)
+        if new["state"] in TERMINAL:
+            _require(all(a["state"] in _ENDED for a in attempts), "5: a job ended before its attempts")
+            _require(new["state"] != "Succeeded" or "result" in new, "3: a job succeeded without an answer")
+            _require(new["state"] == "Succeeded" or bool(new.get("reason")), "3: a job ended without a reason")
+            _require(bool(new.get("message")), "3: a job ended without a message")
+
+    def _attempts(self, uid: str, attempts: list[Object]) -> None:
+        """2 and 6: what the status says of the attempts is so."""
+        for attempt in attempts:
+            key = uid, attempt["number"]
+            known_as = self.started_as.get(key)
+            _require(
+                known_as in (None, (attempt["route"], attempt["backend"])),
+                f"6: attempt {key} runs as {known_as}, and the status says {attempt['backend']}",
+            )
+            if attempt["state"] in _ENDED and attempt.get("reserved") is not None:
+                _require(key not in self.open, f"2: attempt {key} ended in the status before it was settled")
+            if attempt["state"] == "Cancelled" or (attempt["state"] == "Failed" and attempt.get("reason")):
+                _require(not self._runs(key), f"5: attempt {key} ended in the status while it runs")
+        running = [attempt["number"] for attempt in attempts if attempt["state"] in _OPEN]
+        _require(len(running) <= 1, f"6: attempts {running} are under way at once")
+
+    def _event(self, event: Object) -> None:
+        """5: an Event tells of what is written already."""
+        uid = event["involvedObject"]["uid"]
+        job = next((j for j in self._world.server.all("hybridjobs") if j["metadata"]["uid"] == uid), None)
+        if job is None:
+            return
+        status = job.get("status", {})
+        told = "fallback" in status if event["reason"] == "FellBack" else status.get("state") == "Failed"
+        _require(told, f"5: Event {event['reason']} comes before the status that it tells of")
+
+    # In the end
+
+    def unfinished(self) -> list[str]:
+        """What the operator still has to do."""
+        left = []
+        for job in self._world.server.all("hybridjobs"):
+            status = job.get("status", {})
+            if status.get("state") not in TERMINAL and not job["spec"].get("suspend"):
+                left.append(f"{job['metadata']['name']} is {status.get('state')}: {status.get('message')}")
+            elif status.get("observedGeneration") != job["metadata"]["generation"]:
+                left.append(f"{job['metadata']['name']} was changed, and nobody has looked at it")
+        if self.open:
+            held = [f"{uid}/{number}" for uid, number in self.open]
+            left.append(f"money is still held for {', '.join(held)}")
+        return left
+
+    def check_end(self) -> None:
+        """2: what the statuses say was charged is what the ledger says."""
+        told = Decimal(0)
+        for job in self._world.server.all("hybridjobs"):
+            for attempt in job.get("status", {}).get("attempts", []):
+                key = job["metadata"]["uid"], attempt["number"]
+                cost = Decimal(attempt.get("cost", "0") or "0")
+                told += cost
+                true = self._world.provider.costs.get(key, Decimal(0))
+                _require(cost <= max(PRICE, true), f"2: attempt {key} was charged {cost}")
+        committed = Decimal(self.committed) / _MICROS
+        _require(
+            not self._strict or told <= committed, f"2: the jobs were charged {told}, and the ledger says {committed}"
+        )
+
+
+def _state(pod: Object) -> Object:
+    statuses: list[Object] = pod.get("status", {}).get("containerStatuses") or [{}]
+    state: Object = statuses[0].get("state", {})
+    return state
+
+
+def _settled_part(status: Object) -> Object:
+    """All but the generation that it holds for."""
+    conditions = [{k: v for k, v in c.items() if k != "observedGeneration"} for c in status.get("conditions", [])]
+    return {k: v for k, v in status.items() if k != "observedGeneration"} | {"conditions": conditions}
