@@ -185,6 +185,13 @@ class Bench:
         spent = {key: (after[key] - before.get(key, 0)) / jobs for key in after}
         return {k: round(v, 3) for k, v in spent.items() if v}, (self.operator.cpu_seconds - cpu) / jobs * 1000
 
+    async def request_cost(self, requests: int) -> float:
+        """Milliseconds of this process's CPU for one raw request: what the machine makes of the same client just now."""
+        cpu = time.process_time()
+        for _ in range(requests):
+            await self.api.get(POLICIES, None, "bench")
+        return (time.process_time() - cpu) / requests * 1000
+
     async def reaction(self, rate: float, jobs: int) -> list[float]:
         """Seconds from seeing a failed pod to seeing the classical Job, at so many jobs a second; by two watches."""
         namespace = await self.namespace()
@@ -305,7 +312,8 @@ async def main() -> None:
         bench = Bench(api, operator)
         try:
             await until(lambda: _answers(operator))
-            print(f"idle: {operator.memory_mb:.0f} MB", flush=True)
+            request = await bench.request_cost(options.jobs)
+            print(f"idle: {operator.memory_mb:.0f} MB; a raw request takes {request:.2f} ms CPU", flush=True)
             for label, make in (("single attempt", hybrid_job), ("rolled back", failing_job)):
                 writes, cpu = await bench.cost(make, options.jobs, options.rate)
                 total = sum(value for key, value in writes.items() if not key.endswith("events"))
