@@ -74,6 +74,8 @@ cluster-demo: cluster-install  ## a job that is too dear rolls back to a classic
 	@$(DEMO_JOB) get hj rollback-budget -o jsonpath='{.status.fallback.reason}: {.status.fallback.message}{"\n"}'
 	$(DEMO_JOB) delete -f examples/rollback-budget.yaml
 	$(EXEC) kubectl delete namespace hybridjob-demo
+	$(EXEC) helm uninstall hybridjob --namespace $(NAMESPACE)
+	@echo "the cluster is kept for the next time; stop it with: make cluster-down"
 
 cluster-exec: $(READY)  ## make cluster-exec CMD="kubectl get nodes"
 	@$(EXEC) $(CMD)
