@@ -38,3 +38,26 @@ def test_the_example_does_what_it_says(hybridjob_command: CommandLine, tmp_path:
     (distant,) = [option for option in decision["rejected"] if option["backend"] == "distant"]
     assert distant["reason"] == "LatencyExceeded"
     assert "7260 s to end (as the policy expects)" in distant["message"]
+
+
+def test_a_slow_quantum_solver_is_hedged_and_the_first_answer_wins(
+    hybridjob_command: CommandLine, tmp_path: Path
+) -> None:
+    rules = policy(CIRQ, classical={"expectedLatency": {"runSeconds": 20}})
+    slow = hybridjob(
+        problem=ring(20),
+        quantum={"layers": 16, "maxIterations": 10_000},  # hours
+        routing={"strategy": "Hedged"},
+        limits={"completionDeadlineSeconds": 30},
+    )
+    file = write_manifests(tmp_path / "job.yaml", rules, slow)
+    outcome = hybridjob_command("run", "--jobs", 2, file, "-o", "json")
+    assert outcome.status == 0, outcome.stderr
+    status = outcome.object["status"]
+    assert (status["state"], status["route"], status.get("fallback")) == ("Succeeded", "Classical", None)
+    assert [(a["route"], a["state"]) for a in status["attempts"]] == [
+        ("Quantum", "Cancelled"),
+        ("Classical", "Succeeded"),
+    ]
+    assert status["attempts"][0]["message"] == "another attempt has answered"
+    assert status["latency"]["totalSeconds"] < 30

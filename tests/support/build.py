@@ -44,9 +44,7 @@ def priced(per_shot: str, per_task: str = "0", currency: str = "USD", **fields: 
     return {"formula": "PerTaskPerShot", "currency": currency, "perTask": per_task, "perShot": per_shot} | fields
 
 
-def policy(
-    *backends: dict[str, Any], budgets: list[dict[str, Any]] | None = None, **spec: Any
-) -> QuantumBackendPolicy:
+def policy(*backends: dict[str, Any], budgets: list[dict[str, Any]] | None = None, **spec: Any) -> QuantumBackendPolicy:
     """A policy with these backends, or with one free Aer simulator; keyword arguments are further parts of its spec."""
     return QuantumBackendPolicy.model_validate(
         {

@@ -181,7 +181,10 @@ def jobs() -> st.SearchStrategy[HybridJob]:
         optional={"maxCost": st.sampled_from(["0.5", "1.5", "4"])},
     ).map(lambda drawn: drawn | ({"currency": "USD"} if "maxCost" in drawn else {}))
     return st.builds(
-        job,
+        lambda hedged, **spec: job(
+            routing={"strategy": "Hedged"} if hedged and spec["quantum"] is not None else None, **spec
+        ),
+        hedged=st.booleans(),
         quantum=st.sampled_from([None, {}, {"backends": ["paid"]}, {"backends": ["free", "paid"]}]),
         limits=limits,
         fallback=st.fixed_dictionaries(

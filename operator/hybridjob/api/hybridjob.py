@@ -22,7 +22,7 @@ from hybridjob.api.status import FALLBACK_REASONS, FallbackReason, HybridJobStat
 from hybridjob.contract import task as contract
 from hybridjob.contract.problems import FORMATS, PARAMETERS, SHAPES, ProblemFormat, ProblemType
 
-Strategy = Literal["ClassicalOnly", "QuantumFirst"]
+Strategy = Literal["ClassicalOnly", "QuantumFirst", "Hedged"]
 
 CIRCUIT_TYPES: frozenset[ProblemType] = frozenset({"Circuit", "Expectation"})
 TABLE_TYPES: frozenset[ProblemType] = frozenset({"FeatureSelection"})
@@ -174,7 +174,8 @@ class RoutingSpec(Resource):
     """Which route comes first."""
 
     strategy: Strategy
-    """ClassicalOnly, or QuantumFirst: quantum, and classical when that ends badly."""
+    """ClassicalOnly. QuantumFirst: quantum, and classical when that ends badly. Hedged: the same, and the classical
+    solver starts beside it in time for completionDeadlineSeconds; the first acceptable answer is the job's."""
 
 
 class LimitsSpec(Resource):
@@ -253,9 +254,9 @@ class HybridJobSpec(Resource):
 
     rules = (
         Rule(
-            cel="!has(self.routing) || self.routing.strategy != 'QuantumFirst' || has(self.quantum)",
-            message="must be given with routing.strategy QuantumFirst",
-            holds=lambda s: s.routing is None or s.routing.strategy != "QuantumFirst" or s.quantum is not None,
+            cel="!has(self.routing) || self.routing.strategy == 'ClassicalOnly' || has(self.quantum)",
+            message="must be given with routing.strategy QuantumFirst and Hedged",
+            holds=lambda s: s.routing is None or s.routing.strategy == "ClassicalOnly" or s.quantum is not None,
             field="quantum",
         ),
         Rule(

@@ -14,12 +14,14 @@ Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 
 
 class LatencySpec(Resource):
-    """Learn from the attempts that ended how long the next one takes."""
+    """Learn from the attempts that ended how long the next one takes; and how much may be hedged."""
 
     minimum_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = 20
     """Of fewer attempts nothing is concluded."""
     window_seconds: Annotated[int, Field(ge=60, le=31_622_400)] = 604_800
     """Older attempts do not count."""
+    hedges_per_minute: Annotated[int, Field(ge=1, le=600)] | None = None
+    """So many jobs with routing.strategy Hedged may start their classical solver beside the quantum one in a minute."""
 
 
 class ExpectedLatency(Resource):

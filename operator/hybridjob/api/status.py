@@ -249,7 +249,7 @@ class HybridJobStatus(Model):
     latency: LatencyStatus | None = None
     """Where the time went."""
     result: ResultStatus | None = None
-    """The answer."""
+    """The answer: accepted, and not replaced by any other. The job has succeeded once nothing of it runs any more."""
     fallback: FallbackStatus | None = None
     """The roll-back to the classical route, if there was one."""
     hold: HoldStatus | None = None

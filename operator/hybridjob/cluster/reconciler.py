@@ -181,6 +181,7 @@ class Reconciler:
             used=self._ledger.used(policy, job, now),
             breakers=book.breakers,
             latencies=book.latencies,
+            hedges=book.hedges,
             problem_size=memory.problem.size if memory.problem else None,
             problem_error=problem.error,
             problem_missing=problem.missing,

@@ -23,12 +23,13 @@ from hybridjob.api.status import (
     WaitingStatus,
 )
 from hybridjob.engine.acceptance import why_unacceptable
-from hybridjob.engine.actions import Decision, Reserve, StartAttempt
+from hybridjob.engine.actions import Decision, Note, Reserve, StartAttempt
 from hybridjob.engine.budgets import claims_of
 from hybridjob.engine.conditions import acknowledged
 from hybridjob.engine.deadlines import clock_start, deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
+from hybridjob.engine.hedging import HedgeRequest, hedge_slot, hedge_time
 from hybridjob.engine.holds import hold
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
@@ -61,7 +62,9 @@ class _Pass(Draft):
 
     def run(self) -> Decision:
         self.observe()
-        if self.spec.cancel:
+        if self.result is not None:
+            self._conclude()
+        elif self.spec.cancel:
             self._end_job("Cancelled", "Cancelled", "cancelled on request")
         elif self.spec.suspend:
             self.cancel_attempts(None, "the job was suspended")
@@ -72,8 +75,11 @@ class _Pass(Draft):
             self._fail("InvalidProblem", self.facts.problem_error)
         elif not self.attempts and (missing := self.facts.problem_missing):
             self._wait_for(missing, "InvalidProblem")
+        elif (hedge := self._acceptable_hedge()) is not None:
+            self._judge(hedge)
         else:
             self._steer()
+            self._hedge()
         self.release_unused_reservation()
         self.release_unused_probes()
         return Decision(self.status(), tuple(self.actions), min(self.wakes, default=None))
@@ -208,8 +214,66 @@ class _Pass(Draft):
             reference=facts.reference,
             top=list(facts.top[:16]),
         )
+        self.winner, self.state, self.message = attempt, "Running", verdict.message
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """End the job with its answer, once nothing of it runs any more: all money is settled first."""
+        self.cancel_attempts(None, "another attempt has answered")
         if self.all_ended():
-            self.state, self.reason, self.message = "Succeeded", None, verdict.message
+            self.state, self.reason = "Succeeded", None
+
+    # Hedging
+
+    def _hedges(self) -> list[AttemptStatus]:
+        """The classical attempts that run, or ran, beside the quantum ones. What a suspension ended is begun anew."""
+        if self.spec.strategy != "Hedged" or self.fallback is not None:
+            return []
+        classical = [attempt for attempt in self.attempts if attempt.route == "Classical"]
+        return [attempt for attempt in classical if attempt.state != "Cancelled" or attempt.reason is not None]
+
+    def _acceptable_hedge(self) -> AttemptStatus | None:
+        """A hedge that has answered, where its answer is good enough; otherwise the quantum route goes on."""
+        for hedge in self._hedges():
+            facts = self.facts.attempts.get(hedge.number)
+            answer = facts.verdict.answer if facts is not None and facts.verdict is not None else None
+            if hedge.state == "Succeeded" and answer is not None:
+                quantum = next((a for a in self._on_route() if a.state == "Succeeded"), None)
+                if quantum is None and not why_unacceptable(answer, self.spec.acceptance, "Classical"):
+                    return hedge
+        return None
+
+    def _hedge(self) -> None:
+        """Start the classical solver beside the quantum one, when it is time."""
+        hedged = self.spec.strategy == "Hedged" and self.fallback is None and self.result is None
+        if not hedged or self.state in TERMINAL or self._hedges() or len(self.attempts) >= MAX_ATTEMPTS_KEPT:
+            return
+        starts = hedge_time(self.job, self.policy, self.facts.latencies, self.now)
+        if self.now < starts:
+            self.wakes.append(starts)
+            return
+        if any(isinstance(action, Reserve | StartAttempt) for action in self.actions):
+            self.wakes.append(self.now)  # the next number is taken in this pass
+            return
+        key = (self.job.metadata.uid or "", len(self.attempts) + 1)
+        slot = hedge_slot(self.policy, self.facts.hedges, key, self.now)
+        if isinstance(slot, HedgeRequest):
+            self.actions.append(Note(slot))
+            self.wakes.append(self.now)
+            return
+        if slot is not None:
+            self.wakes.append(slot)
+            return
+        number, excluded = len(self.attempts) + 1, self._excluded()
+        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent_or_held, excluded, number)
+        option = choice.classical()
+        if option.reason is not None:
+            return  # the fallback is asked again, when it comes to that
+        if option.estimate and option.currency and not self._is_granted(option):
+            self._reserve(option, option.estimate, option.currency)
+        else:
+            self.add_attempt("Classical", option.backend)
+            self.actions.append(StartAttempt(number, "Classical", option.backend))
 
     def _begin(self) -> None:
         """Start the next attempt on the current route, or find that none can be."""
@@ -323,7 +387,10 @@ class _Pass(Draft):
             source="Quantum", target="Classical", reason=reason, message=message, time=self.now
         )
         self.state, self.reason, self.message = "FallingBack", reason, message
-        self._begin()
+        if self._on_route():  # a hedge has begun it
+            self._steer()
+        else:
+            self._begin()
 
     def _fail(self, reason: Reason, message: str) -> None:
         self._end_job("Failed", reason, message)

@@ -1,5 +1,6 @@
 """The draft of a job's new status: one pass brings it up to the facts, changes it, and writes it down."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -49,6 +50,8 @@ class Draft:
         self.state, self.reason, self.message = status.state, status.reason, status.message
         self.attempts = list(status.attempts)
         self.fallback, self.decision, self.result = status.fallback, status.decision, status.result
+        self.winner: AttemptStatus | None = None
+        """The attempt that has answered in this pass."""
         self.chosen: Option | None = None
         self.hold: HoldStatus | None = None
         self.waiting: WaitingStatus | None = None
@@ -74,7 +77,10 @@ class Draft:
             if facts.route is None or facts.backend is None or len(self.attempts) == MAX_ATTEMPTS_KEPT:
                 return
             # A new way is begun only after the one before was given up, which was in the lost write, too.
-            self.cancel_attempts("BackendUnavailable", "another way was begun; why, was lost with the operator")
+            # With Hedged, the classical solver runs beside the quantum one.
+            beside = {"Quantum", "Classical"} - {facts.route} if self.spec.strategy == "Hedged" else set()
+            lost = "another way was begun; why, was lost with the operator"
+            self.cancel_attempts("BackendUnavailable", lost, [a for a in self.attempts if a.route not in beside])
             if facts.route == "Classical" and self.spec.strategy == "QuantumFirst" and self.fallback is None:
                 self._recall_fallback()
             self.add_attempt(facts.route, facts.backend)
@@ -155,8 +161,11 @@ class Draft:
         )
         self.wakes.append(self.now)
 
-    def cancel_attempts(self, reason: Reason | None, message: str) -> None:
-        for attempt in self.attempts:
+    def cancel_attempts(
+        self, reason: Reason | None, message: str, attempts: Sequence[AttemptStatus] | None = None
+    ) -> None:
+        """Cancel those of the attempts that are open; of all, where none are given."""
+        for attempt in list(self.attempts if attempts is None else attempts):
             if attempt.state in ("Pending", "Running"):
                 self.cancel_attempt(attempt, reason, message)
 
@@ -201,7 +210,7 @@ class Draft:
 
     def _needs_probe(self, number: int, backend: str) -> bool:
         told = (a.request for a in self.actions if isinstance(a, Note))
-        if any(not isinstance(request, DurationRequest) and request.key[1] == number for request in told):
+        if any(isinstance(request, ReportRequest) and request.key[1] == number for request in told):
             return True  # it is told what became of it in this very pass
         if number == len(self.attempts) + 1:
             return self.chosen is not None and self.chosen.backend == backend and self.state not in TERMINAL
@@ -211,7 +220,7 @@ class Draft:
     # What is written
 
     def status(self) -> HybridJobStatus:
-        current = self.attempts[-1] if self.attempts else None
+        route, backend = self._shown()
         ended = self.state in TERMINAL
         starts = [attempt.start_time for attempt in self.attempts if attempt.start_time]
         return HybridJobStatus(
@@ -235,17 +244,30 @@ class Draft:
             start_time=self.previous.start_time or min(starts, default=None),
             completion_time=self.now if ended else None,
             policy=self.policy.metadata.name if self.facts.policy_missing is None else self.previous.policy,
-            route=current.route if current else None,
-            backend=current.backend if current else None,
+            route=route,
+            backend=backend,
             attempts=self.attempts,
             cost=self._cost(),
             latency=self._latency(ended, starts),
-            result=self.result if self.state == "Succeeded" else None,
+            result=self.result,
             fallback=self.fallback,
             hold=self.hold,
             waiting=self.waiting,
             decision=self.decision,
         )
+
+    def _shown(self) -> tuple[Route | None, str | None]:
+        """The route and backend of the answer; before there is one, of the latest attempt that is no hedge."""
+        if self.result is not None and self.winner is None:
+            return self.previous.route, self.previous.backend
+        hedged = self.spec.strategy == "Hedged" and self.fallback is None
+        main = [attempt for attempt in self.attempts if not (hedged and attempt.route == "Classical")]
+        current = self.winner or (main[-1] if main else None)
+        return (current.route, current.backend) if current is not None else (None, None)
+
+    def spent_or_held(self, currency: str | None) -> Decimal:
+        """What the attempts have cost, or may still cost."""
+        return self._held(currency) + self.spent(currency)
 
     def spent(self, currency: str | None) -> Decimal:
         """What the attempts that ended have cost in this currency: those in others are never converted."""
@@ -257,12 +279,18 @@ class Draft:
         estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
         if self.chosen is not None:
             estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
+        return CostStatus(
+            currency=currency, estimated=estimated, reserved=self._held(currency), actual=self.spent(currency)
+        )
+
+    def _held(self, currency: str | None) -> Decimal:
+        """What is held for the attempts under way, in this currency."""
         held = (
             a.reserved
             for a in self.attempts
             if a.reserved and a.state in OPEN and a.rate_card and a.rate_card.currency == currency
         )
-        return CostStatus(currency=currency, estimated=estimated, reserved=sum(held, ZERO), actual=self.spent(currency))
+        return sum(held, ZERO)
 
     def _latency(self, ended: bool, starts: list[datetime]) -> LatencyStatus:
         return LatencyStatus(

@@ -10,6 +10,7 @@ from hybridjob.api.status import Route, Sample
 from hybridjob.contract.verdict import Verdict
 from hybridjob.engine.accounts import Series
 from hybridjob.engine.breaker import Breaker
+from hybridjob.engine.hedging import Hedge
 from hybridjob.engine.latency import History
 
 
@@ -111,6 +112,8 @@ class Facts:
     """What the policy's book remembers of each backend's faults."""
     latencies: Mapping[str, History] = field(default_factory=lambda: MappingProxyType({}))
     """What it remembers of how long attempts took, by backend."""
+    hedges: tuple[Hedge, ...] = ()
+    """The hedges that it has granted in the last minute."""
     unavailable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Backends that cannot run here, by name, and why."""
     problem_size: int | None = None

@@ -17,9 +17,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
-from hybridjob.engine import breaker, latency
+from hybridjob.engine import breaker, hedging, latency
 from hybridjob.engine.accounts import LIFETIME, Claim, Key, ScopeKind, Series, from_micros, to_micros
 from hybridjob.engine.breaker import Breaker, BreakerRequest, ProbeRequest, ReleaseRequest, ReportRequest
+from hybridjob.engine.hedging import Hedge, HedgeRequest
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, History
 from hybridjob.engine.pricing import display
@@ -117,7 +118,7 @@ class AlertRequest:
     alert: str
 
 
-NoteRequest = BreakerRequest | DurationRequest
+NoteRequest = BreakerRequest | DurationRequest | HedgeRequest
 """What is noted besides money."""
 Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest | NoteRequest
 
@@ -147,6 +148,8 @@ class Book:
     """By backend. They are kept here because they need what money needs: one writer, and to survive a restart."""
     latencies: Mapping[str, History] = field(default_factory=lambda: MappingProxyType({}))
     """What attempts took, by backend."""
+    hedges: tuple[Hedge, ...] = ()
+    """Those of the last minute."""
 
     @classmethod
     def restore(
@@ -156,9 +159,10 @@ class Book:
         entries: Iterable[Entry],
         breakers: Mapping[str, Breaker],
         latencies: Mapping[str, History],
+        hedges: tuple[Hedge, ...],
     ) -> "Book":
         """A book from what was written down of it: the reserved sums follow from the entries."""
-        draft = _Draft(cls(policy, breakers=breakers, latencies=latencies))
+        draft = _Draft(cls(policy, breakers=breakers, latencies=latencies, hedges=hedges))
         for series, account in accounts:
             draft.accounts.setdefault(series, {})[account.start] = account
         draft.periods = {series.period for series in draft.accounts}
@@ -195,11 +199,11 @@ class _Draft:
         self.accounts = {series: dict(periods) for series, periods in book.accounts.items()}
         self.entries = dict(book.entries)
         self.breakers = dict(book.breakers)
-        self.latencies = dict(book.latencies)
+        self.latencies, self.hedges = dict(book.latencies), book.hedges
         self.periods = {series.period for series in self.accounts}
 
     def book(self) -> Book:
-        return Book(self.policy, self.accounts, self.entries, self.breakers, self.latencies)
+        return Book(self.policy, self.accounts, self.entries, self.breakers, self.latencies, self.hedges)
 
     def forget(self, now: datetime) -> None:
         """Drop the accounts of periods that are past, unless an attempt is still to be charged to one."""
@@ -229,6 +233,9 @@ class _Draft:
                 before = self.latencies.get(backend, ())
                 self.latencies[backend] = latency.remember(before, request)
                 return Answer(done=self.latencies[backend] != before)
+            case HedgeRequest():
+                hedges, self.hedges = self.hedges, hedging.grant(self.hedges, request, millis(now))
+                return Answer(done=self.hedges != hedges)
 
     def _reserve(self, request: ReserveRequest) -> Answer:
         entry = request.entry

@@ -11,6 +11,7 @@ from hybridjob.api.common import Count
 from hybridjob.contract.base import Model
 from hybridjob.engine.accounts import ScopeKind, Series
 from hybridjob.engine.breaker import Breaker, Circuit, Lease, Outcome
+from hybridjob.engine.hedging import Hedge
 from hybridjob.engine.latency import Sample
 from hybridjob.engine.ledger import Account, Book, Entry, EntryState
 
@@ -94,6 +95,7 @@ class _Document(Model):
     entries: list[_Entry]
     breakers: list[_Breaker] = []
     latencies: list[_Latency] = []
+    hedges: list[tuple[Text, Count, Count]] = []
 
 
 class Written(Model, arbitrary_types_allowed=True):
@@ -147,6 +149,7 @@ def dump(written: Written) -> str:
             _Latency.model_construct(backend=backend, samples=[(s.time, s.queue, s.run, s.covered) for s in history])
             for backend, history in book.latencies.items()
         ],
+        hedges=[(*hedge.key, hedge.time) for hedge in book.hedges],
     ).model_dump_json(by_alias=True, exclude_none=True)
 
 
@@ -178,8 +181,9 @@ def load(text: str) -> Written:
         for e in document.entries
     ]
     breakers = {b.backend: _load_breaker(b) for b in document.breakers}
+    hedges = tuple(Hedge((uid, attempt), time) for uid, attempt, time in document.hedges)
     latencies = {found.backend: tuple(Sample(*values) for values in found.samples) for found in document.latencies}
-    book = Book.restore(document.policy, accounts, entries, breakers, latencies)
+    book = Book.restore(document.policy, accounts, entries, breakers, latencies, hedges)
     return Written(book=book, epoch=document.epoch, writer=document.writer)
 
 

@@ -126,6 +126,7 @@ class Runner:
             load=self._loads.of(stored.policy, stored.job, self._clock()),
             breakers=book.breakers,
             latencies=book.latencies,
+            hedges=book.hedges,
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
