@@ -42,6 +42,7 @@ def test_an_example_ends_with_an_answer(
         assert payload["metadata"]["ownerReferences"][0]["uid"] == job.metadata.uid
         fallback = ROLLBACKS.get(name)
         assert (status.fallback.reason if status.fallback else None) == fallback
-        assert status.route == ("Classical" if fallback or name == "maxcut-classical" else "Quantum")
+        if job.spec.strategy != "Hedged":  # there the first answer wins
+            assert status.route == ("Classical" if fallback or name == "maxcut-classical" else "Quantum")
         waited = cluster.kubectl("wait", "-n", namespace, f"hj/{name}", "--for=condition=Succeeded", "--timeout=5s")
         assert waited.returncode == 0, waited.stderr

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from hybridjob.api.hybridjob import HybridJob
 from support.cluster import Cluster
 from support.jobs import aer, hybrid_job, policy, state, wait_for_end, wait_until
 from support.operator import OperatorProcess, eventually
@@ -85,3 +86,43 @@ def test_a_quota_of_one_lets_one_quantum_solver_run_at_a_time(
     for (_, end), (start, _) in pairwise(sorted(runs)):
         assert end <= start
     cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_a_backend_whose_pods_fail_is_left_alone_until_a_probe_answers(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    """Its image cannot be pulled, for two namespaces; then it is repaired."""
+    other = f"{namespace}-other"
+    assert cluster.kubectl("create", "namespace", other).returncode == 0
+    rule = {"consecutiveFailures": 2, "openSeconds": 20}
+    cluster.apply(policy(namespace, aer(image="localhost/no//such:image"), circuitBreaker=rule))
+    for place in (namespace, other):
+        cluster.apply(hybrid_job("fails", policyName=namespace, quantum=QUICK), namespace=place)
+        assert rolled_back_for(wait_for_end(cluster, place, "fails")) == "BackendUnavailable"
+
+    def breaker() -> str | None:
+        (backend,) = cluster.get("qbp", namespace).get("status", {}).get("backends", [{}])
+        found: str | None = backend.get("breaker", {}).get("state")
+        return found
+
+    eventually(lambda: breaker() == "Open", "the policy's status says that the breaker is open")
+    cluster.apply(hybrid_job("refused", policyName=namespace, quantum=QUICK), namespace=namespace)
+    refused = wait_for_end(cluster, namespace, "refused")
+    assert rolled_back_for(refused) == "BackendUnavailable"
+    assert refused.status is not None
+    assert [attempt.route for attempt in refused.status.attempts] == ["Classical"], "nothing was tried on the backend"
+
+    cluster.apply(policy(namespace, aer(), circuitBreaker=rule))
+    eventually(lambda: breaker() == "HalfOpen", "a probe may start")
+    cluster.apply(hybrid_job("probe", policyName=namespace, quantum=QUICK), namespace=namespace)
+    probe = wait_for_end(cluster, namespace, "probe")
+    assert probe.status is not None
+    assert probe.status.route == "Quantum", probe.status.message
+    eventually(lambda: breaker() in (None, "Closed"), "the breaker is closed")
+    cluster.kubectl("delete", "namespace", other, "--wait=false")
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def rolled_back_for(job: HybridJob) -> str | None:
+    assert job.status is not None
+    return job.status.fallback.reason if job.status.fallback else None
