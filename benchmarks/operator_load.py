@@ -186,7 +186,7 @@ class Bench:
         return {k: round(v, 3) for k, v in spent.items() if v}, (self.operator.cpu_seconds - cpu) / jobs * 1000
 
     async def request_cost(self, requests: int) -> float:
-        """Milliseconds of this process's CPU for one raw request: what the machine makes of the same client just now."""
+        """Milliseconds of this process's CPU for one raw request: what the machine makes of it just now."""
         cpu = time.process_time()
         for _ in range(requests):
             await self.api.get(POLICIES, None, "bench")
