@@ -11,7 +11,7 @@ EXEC := $(HARNESS) exec
 NAMESPACE := hybridjob-system
 DEMO_JOB := $(EXEC) kubectl --namespace hybridjob-demo
 
-.PHONY: demo test lint types unit figures clean
+.PHONY: demo test lint types unit figures simulate mutants clean
 .PHONY: cluster-up cluster-install cluster-demo cluster-exec cluster-test cluster-down operator-run
 
 $(READY): pyproject.toml
@@ -49,6 +49,12 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+simulate: $(READY)  ## the real operator under 100,000 random schedules: an hour or so on two cores; SCHEDULES=1000 is enough for a look
+	$(BIN)/python -m tests.simulation run $(or $(SCHEDULES),100000)
+
+mutants: $(READY)  ## see that the simulation catches each of some thirty mistakes
+	$(BIN)/python -m tests.simulation mutants
 
 figures: $(READY)  ## the benchmarks; not part of the tests
 	$(BIN)/python benchmarks/start_up.py

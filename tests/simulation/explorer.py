@@ -39,6 +39,7 @@ _START_AFTER = 4.5
 class Report:
     """What a schedule was like."""
 
+    schedules: int = 1
     steps: int = 0
     """Choices, and what happened by itself afterwards."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -48,6 +49,8 @@ class Report:
     trace: list[str] = field(default_factory=list)
 
     def add(self, other: "Report") -> None:
+        self.schedules += other.schedules
+        self.violation = self.violation or other.violation
         self.steps += other.steps
         self.faults += other.faults
         self.states += other.states

@@ -98,7 +98,8 @@ class Invariants:
             a["committed"] for a in document["accounts"] if a["scope"] == "Policy" and a["period"] == "Lifetime"
         )
         self._writer_is_the_last(document["epoch"], document["writer"])
-        back = entries.keys() & self.settled & self.created.keys()  # what was released before it began may come back
+        # What was released before it began may come back.
+        back = {key for key in entries.keys() & self.settled if self.started_as.get(key, ("", ""))[1] in PAID}
         _require(not back, f"2: {back} was settled, and is in the ledger again")
         self.settled -= entries.keys()
         for key in entries.keys() & self.open.keys():

@@ -4,6 +4,7 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from tests.simulation.explorer import Explorer, Report, random_choices
 
@@ -21,7 +22,7 @@ def play(number: int, choices: Iterable[int], trace: bool = False) -> Report:
 
 def explore(numbers: Iterable[int], on_report: Callable[[int, Report], bool]) -> Report:
     """Play the random schedules of these numbers, until `on_report` says stop."""
-    total = Report()
+    total = Report(schedules=0)
     gc.disable()  # it would look at every live schedule again and again
     try:
         for count, number in enumerate(numbers):
@@ -37,13 +38,18 @@ def explore(numbers: Iterable[int], on_report: Callable[[int, Report], bool]) ->
 
 
 def script(number: int, choices: Sequence[int]) -> str:
-    """A schedule as short text."""
-    return f"{number}:{','.join(map(str, choices))}"
+    """A schedule as short text: `1234:0x12,345678` is scenario 1234, twelve zeros and one other choice."""
+    runs = ((choice, len(list(run))) for choice, run in groupby(choices))
+    return f"{number}:{','.join(f'{choice}x{count}' if count > 1 else str(choice) for choice, count in runs)}"
 
 
 def read_script(text: str) -> tuple[int, list[int]]:
-    number, _, choices = text.partition(":")
-    return int(number), [int(choice) for choice in choices.split(",") if choice]
+    number, _, rest = text.partition(":")
+    choices: list[int] = []
+    for part in filter(None, rest.split(",")):
+        choice, _, count = part.partition("x")
+        choices += [int(choice)] * int(count or 1)
+    return int(number), choices
 
 
 def sort_of(violation: str) -> str:

@@ -1,0 +1,260 @@
+"""Proof that the simulation can fail: mistakes in engine, ledger and operator, each of which some schedule must catch.
+
+Each is put into a copy of the package, and random schedules are played on the copy until one is violated.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+SCHEDULES = 2000
+_TIMEOUT_SECONDS = 900
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake: in a file, every `old` becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "a paid attempt is started before its money is reserved",
+        "engine/decide.py",
+        "elif chosen.estimate and chosen.currency and not self._is_granted(chosen):",
+        "elif False:",
+    ),
+    Mutant(
+        "an attempt is settled after the status that says so",
+        "cluster/executor.py",
+        "                await self._ledger.settle(policy.metadata.name, uid, number, amount)\n",
+        "                settling = self._ledger.settle(policy.metadata.name, uid, number, amount)\n"
+        "                asyncio.get_running_loop().call_later(1, asyncio.ensure_future, settling)\n",
+    ),
+    Mutant(
+        "twice the amount is charged",
+        "engine/ledger.py",
+        "committed=max(0, micros))",
+        "committed=2 * max(0, micros))",
+    ),
+    Mutant(
+        "an entry stays in the ledger when it is settled, and is settled again",
+        "engine/ledger.py",
+        "entry = self.entries.pop(key, None)\n        if entry is None:\n            return Answer(done=False)\n",
+        "entry = self.entries.get(key)\n        if entry is None:\n            return Answer(done=False)\n",
+    ),
+    Mutant(
+        "a reservation is granted whether or not the budget has room",
+        "engine/ledger.py",
+        "(left := self._left(claim)) < entry.micros]",
+        "(left := self._left(claim)) < 0]",
+    ),
+    Mutant(
+        "the ledger is written without its resource version",
+        "cluster/ledger.py",
+        '            metadata["resourceVersion"] = self._version\n',
+        "            pass\n",
+    ),
+    Mutant(
+        "a conflict in the ledger is taken for success",
+        "cluster/ledger.py",
+        "                failure = error\n            if failure.status not in (404, 409):",
+        "                failure = error\n            if failure.status == 409:\n"
+        "                self.book = book\n                return answers\n"
+        "            if failure.status not in (404, 409):",
+    ),
+    Mutant(
+        "the ledger's epoch is ignored: whoever wrote it goes on",
+        "cluster/ledger.py",
+        "if (written.writer, written.epoch) != (self._identity, self._epoch):",
+        "if False:",
+    ),
+    Mutant(
+        "the guard is not asked before writes",
+        "cluster/api_client.py",
+        "        self.guard()\n",
+        "",
+    ),
+    Mutant(
+        "the Lease is taken without waiting for it to run out",
+        "cluster/elector.py",
+        "self._monotonic() - self._seen[1] < duration",
+        "self._monotonic() - self._seen[1] < 0",
+    ),
+    Mutant(
+        "children are known by their label, whoever owns them",
+        "cluster/views.py",
+        'owner, labels = _controller(metadata, HybridJob.__name__), metadata.get("labels", {})',
+        'owner, labels = metadata.get("labels", {}).get(UID_LABEL), metadata.get("labels", {})',
+    ),
+    Mutant(
+        "each Job gets a name of its own",
+        "cluster/solver_jobs.py",
+        '-{uid[:12]}-{attempt}"',
+        "-{uid[:12]}-{attempt}-{id(object()) % 997}-{__import__('random').randrange(10**6)}\"",
+    ),
+    Mutant(
+        "attempts that no status tells of are not taken up",
+        "engine/draft.py",
+        "while (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:",
+        "while False and (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:",
+    ),
+    Mutant(
+        "a classical attempt is taken up without its fallback",
+        "engine/draft.py",
+        "                self._recall_fallback()\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "a solver is cancelled before the status says so",
+        "engine/draft.py",
+        "        self.wakes.append(self.now)\n\n    def cancel_attempts",
+        "        self.actions.append(CancelAttempt(attempt.number))\n        self.wakes.append(self.now)\n\n"
+        "    def cancel_attempts",
+    ),
+    Mutant(
+        "a job that ended is decided on again",
+        "engine/decide.py",
+        "    if status.state in TERMINAL:\n        return Decision",
+        "    if status.state in TERMINAL and not job.spec.cancel:\n        return Decision",
+    ),
+    Mutant(
+        "a status is written without its resource version",
+        "cluster/reconciler.py",
+        '                "resourceVersion": str(record.version),\n',
+        "",
+    ),
+    Mutant(
+        "a decision that waits outlives a change of the job",
+        "cluster/reconciler.py",
+        "if memory.decided_on != record.version:",
+        "if False:",
+    ),
+    Mutant(
+        "an unused reservation is not released",
+        "engine/draft.py",
+        "            self.actions.append(Settle(reservation.attempt, ZERO))",
+        "            pass",
+    ),
+    Mutant(
+        "what ends without a verdict is free",
+        "engine/outcomes.py",
+        "return attempt.reserved if cost is None else cost",
+        "return ZERO if cost is None else cost",
+    ),
+    Mutant(
+        "what a job that is gone has reserved is never settled",
+        "cluster/executor.py",
+        "        now, attempts = self._clock(), self._cache.attempts(uid)\n",
+        "        return\n        now, attempts = self._clock(), self._cache.attempts(uid)\n",
+    ),
+    Mutant(
+        "what a watch has not told of is taken for gone",
+        "cluster/executor.py",
+        "            await self._look(job)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a deleted job may come back",
+        "cluster/cache.py",
+        "        if record.uid in self._gone:\n            return record\n",
+        "",
+    ),
+    Mutant(
+        "the start of an attempt that is being cancelled is not noticed",
+        "engine/draft.py",
+        "            if facts.start_time is not None and attempt.start_time is None:  # it has cost something by now",
+        "            if False:",
+    ),
+    Mutant(
+        "a Pod without its Job does not say what it is",
+        "cluster/observation.py",
+        "    known = job or pod\n",
+        "    known = job\n",
+    ),
+    Mutant(
+        "a job that ends does not look for money that nothing answers for",
+        "cluster/reconciler.py",
+        "            self._forget(uid)\n            await self._executor.settle_orphan(uid)\n",
+        "            self._forget(uid)\n",
+    ),
+    Mutant(
+        "the word that an attempt is being cancelled may wait",
+        "cluster/status_writes.py",
+        "len(decided.attempts) <= 1 and begins\n",
+        "len(decided.attempts) <= 1\n",
+    ),
+    Mutant(
+        "a failed attempt is tried again under its own number",
+        "engine/decide.py",
+        'failed and is tried again: {last.message}"[:2048]\n        else:\n            self._begin()',
+        'failed and is tried again: {last.message}"[:2048]\n        else:\n'
+        "            again = {'state': 'Pending', 'start_time': None, 'end_time': None, 'reason': None}\n"
+        "            self.attempts[-1] = last.model_copy(update=again)",
+    ),
+    Mutant(
+        "an Event is posted before the status that it tells of",
+        "cluster/reconciler.py",
+        "        memory.version = await self._write(record, decided)\n",
+        "        self._events.status_written(job, written, decided)\n"
+        "        memory.version = await self._write(record, decided)\n",
+    ),
+    Mutant(
+        "nothing is done about a solver that runs too long",
+        "engine/decide.py",
+        "            if self.now >= deadline.time:\n",
+        "            if self.now >= deadline.time + timedelta(days=1):\n",
+    ),
+)
+
+
+def source() -> Path:
+    """The package as it is."""
+    import hybridjob
+
+    return Path(hybridjob.__file__ or "").parent
+
+
+def caught(mutant: Mutant) -> str:
+    """What was violated, and how soon; empty where nothing was."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "hybridjob"
+        shutil.copytree(source(), copy, ignore=shutil.ignore_patterns("__pycache__"))
+        file = copy / mutant.file
+        text = file.read_text()
+        if mutant.old not in text:
+            raise SystemExit(f"{mutant.file} has changed: the mutant '{mutant.name}' must be written anew")
+        file.write_text(text.replace(mutant.old, mutant.new))
+        command = [sys.executable, "-m", "tests.simulation", "run", str(SCHEDULES), "--brief"]
+        environment = os.environ | {"PYTHONPATH": folder}
+        done = subprocess.run(
+            command, cwd=_REPOSITORY, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
+        )
+        if done.returncode == 0:
+            return ""
+        if "schedule " not in done.stdout:
+            raise SystemExit(f"{mutant.name}: {done.stderr[-2000:]}")
+        return done.stdout.strip().splitlines()[-1]
+
+
+def main(only: str = "") -> int:
+    """Try all of them; how many survive."""
+    tried = [mutant for mutant in MUTANTS if only in mutant.name]
+    began, survivors = time.perf_counter(), 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, how in zip(tried, pool.map(caught, tried), strict=True):
+            survivors += not how
+            print(f"{'caught  ' if how else 'SURVIVES'}  {mutant.name}\n          {how}", flush=True)
+    print(f"{len(tried) - survivors} of {len(tried)} caught in {time.perf_counter() - began:.0f} s")
+    return survivors
