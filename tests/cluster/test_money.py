@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from hybridjob.engine.accounts import from_micros
 from hybridjob.engine.ledger_document import load
 from hybridjob.engine.lifecycle import TERMINAL
 from support.cluster import Cluster
-from support.jobs import aer, hybrid_job, policy
+from support.jobs import aer, hybrid_job, policy, wait_for_end
 from support.operator import OPERATOR_NAMESPACE, OperatorProcess, eventually
 
 JOBS, AFFORDABLE, KILLS = 200, 60, 10
@@ -138,3 +139,28 @@ def force_other_leaders(cluster: Cluster, images: dict[str, str], tmp_path: Path
         leader.signal(signal.SIGCONT)
         eventually(lambda leader=leader: not leader.is_running, "the frozen leader ends")
     assert leaders[-1].stop() == 0
+
+
+def test_the_command_line_shows_a_policy_and_audits_its_ledger(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    budget = {"name": "all", "limit": "10.00", "currency": "USD"}
+    cluster.apply(policy(namespace, aer("paid", rateCard=CARD), budgets=[budget]))
+    quantum = {"maxIterations": 0, "shots": 10, "layers": 1}
+    cluster.apply(hybrid_job(policyName=namespace, quantum=quantum), namespace=namespace)
+    ended = wait_for_end(cluster, namespace, "job")
+    assert ended.status is not None
+    assert ended.status.route == "Quantum", ended.status.message
+    command = [sys.executable, "-P", "-c", "from hybridjob.cli.main import main; main()", "policy", "--cluster"]
+
+    def shown() -> str:
+        return cluster.run(*command, namespace).stdout
+
+    eventually(lambda: "1 used, 0 reserved, 9 left of 10.00 USD" in shown(), "the policy's report shows what is used")
+    audited = cluster.run(*command, f"--operator-namespace={OPERATOR_NAMESPACE}", "audit", namespace)
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert "agrees with its jobs" in audited.stdout
+    missing = cluster.run(*command, "no-such-policy")
+    assert missing.returncode == 1
+    assert "there is no policy named no-such-policy" in missing.stderr
+    cluster.kubectl("delete", "qbp", namespace)

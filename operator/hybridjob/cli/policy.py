@@ -1,5 +1,6 @@
 """`hybridjob policy`: what the policies allow and what has been used of them."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import click
 
 from hybridjob.api.breaker import BreakerStatus
 from hybridjob.api.latency import MeasuredLatency
-from hybridjob.api.policy import BackendStatus, BudgetStatus, QuantumBackendPolicy
+from hybridjob.api.policy import BackendStatus, BudgetStatus, PolicyStatus, QuantumBackendPolicy
 from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import plain, print_document
+from hybridjob.engine.audit import Finding
 from hybridjob.engine.backend_report import backend_report
 from hybridjob.engine.budgets import budget_report
 from hybridjob.local.runner import utc_now
@@ -22,49 +24,90 @@ _AUDIT = "audit"
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[audit] [NAME]")
-@click.option("--repair", is_flag=True, help="With audit: settle what is held for attempts that have ended.")
+@click.option(
+    "--repair", is_flag=True, help="With audit on a laptop: settle what is held for attempts that have ended."
+)
+@click.option("--cluster", is_flag=True, help="On the cluster of the current kube context.")
+@click.option("--context", metavar="NAME", help="With --cluster: a context of the kubeconfig.")
+@click.option(
+    "--operator-namespace", default="hybridjob-system", show_default=True, help="With --cluster: where the ledgers are."
+)
 @state_option
 @output_option
-def policy(words: tuple[str, ...], repair: bool, state: Path, output: Output) -> None:
+def policy(
+    words: tuple[str, ...],
+    repair: bool,
+    cluster: bool,
+    context: str | None,
+    operator_namespace: str,
+    state: Path,
+    output: Output,
+) -> None:
     """Show the backends of each policy that jobs were held to, whether they are open, with their circuit breakers, and
     its budgets: used, reserved, left, next period.
 
     `hybridjob policy audit NAME` compares the ledger of a policy with its jobs. Exit status: 0 when they agree or were
-    repaired, 1 when not.
+    repaired, 1 when not. On a cluster the operator repairs its ledgers by itself.
     """
     audits = len(words) == 2 and words[0] == _AUDIT
     if len(words) > 1 and not audits:
         raise BadInputError("hybridjob policy takes one NAME, or `audit NAME`")
-    if repair and not audits:
-        raise BadInputError("--repair goes with `audit NAME`")
-    store = Store(state)
-    # The newest job of a policy carries the policy's newest text.
-    policies = {stored.policy.metadata.name: stored.policy for stored in store.all()}
+    if repair and (cluster or not audits):
+        raise BadInputError("--repair goes with `audit NAME`, on a laptop")
     name = words[-1] if words else None
+    if audits and cluster:
+        from hybridjob.client.policies import audit_policy
+
+        _print_audit(words[1], asyncio.run(audit_policy(context, operator_namespace, words[1])), False, output)
+        return
+    reports = _of_cluster(context) if cluster else _of_laptop(Store(state))
     if name is not None:
-        if name not in policies:
-            raise NotFoundError(f"no job was held to a policy named {name} in {state}")
-        policies = {name: policies[name]}
+        if name not in reports:
+            where = "on the cluster" if cluster else f"in {state}: no job was held to it"
+            raise NotFoundError(f"there is no policy named {name} {where}")
         if audits:
-            _audit(store, name, repair, output)
+            _print_audit(name, Store(state).audit(name, repair=repair), repair, output)
             return
-    reports = [_report(store, policies[key]) for key in sorted(policies)]
+        reports = {name: reports[name]}
     if output == "human":
-        for report in reports:
+        for report in reports.values():
             _print(report)
     else:
-        print_document(reports[0] if name is not None else reports, output)
+        print_document(next(iter(reports.values())) if name is not None else list(reports.values()), output)
+
+
+def _of_laptop(store: Store) -> dict[str, dict[str, Any]]:
+    # The newest job of a policy carries the policy's newest text.
+    policies = {stored.policy.metadata.name: stored.policy for stored in store.all()}
+    return {name: _report(store, policies[name]) for name in sorted(policies)}
+
+
+def _of_cluster(context: str | None) -> dict[str, dict[str, Any]]:
+    """What the policies' status says, which the operator keeps."""
+    from hybridjob.client.policies import read_policies
+
+    found = sorted(asyncio.run(read_policies(context)), key=lambda policy: policy.metadata.name)
+    reports = {}
+    for policy in found:
+        status = policy.status or PolicyStatus()
+        states = {backend.name: plain(backend) for backend in status.backends}
+        budgets = [plain(budget) for budget in status.budgets]
+        reports[policy.metadata.name] = _shape(policy, states, budgets)
+    return reports
 
 
 def _report(store: Store, policy: QuantumBackendPolicy) -> dict[str, Any]:
     book, now = store.ledger.book(policy.metadata.name), utc_now()
-    states = {s.name: plain(s) for s in backend_report(policy, book, now)}
+    states = {status.name: plain(status) for status in backend_report(policy, book, now)}
+    return _shape(policy, states, [plain(status) for status in budget_report(policy, book, now)])
+
+
+def _shape(policy: QuantumBackendPolicy, states: dict[str, Any], budgets: list[Any]) -> dict[str, Any]:
     backends = [
         {"name": b.name, "kind": b.kind, "sdk": b.sdk, "qubits": b.qubits, "formula": b.rate_card.formula}
         | states.get(b.name, {})
         for b in policy.spec.backends
     ]
-    budgets = [plain(status) for status in budget_report(policy, book, now)]
     classical = states.get(CLASSICAL_BACKEND, {"name": CLASSICAL_BACKEND})
     return {"name": policy.metadata.name, "backends": backends, "classical": classical, "budgets": budgets}
 
@@ -125,8 +168,7 @@ def _budget_line(status: BudgetStatus) -> str:
     return line
 
 
-def _audit(store: Store, name: str, repair: bool, output: Output) -> None:
-    findings = store.audit(name, repair=repair)
+def _print_audit(name: str, findings: list[Finding], repair: bool, output: Output) -> None:
     if output != "human":
         repairable = [{"message": f.message, "repairable": f.repair is not None} for f in findings]
         print_document({"name": name, "findings": repairable}, output)

@@ -55,7 +55,7 @@ class ClusterJobs:
     @classmethod
     async def connect(cls, cluster: Cluster) -> Self:
         """Raises ClientError where no cluster is named."""
-        with _in_words("the cluster"):
+        with in_words("the cluster"):
             return cls(await UserApi.connect(cluster.context), cluster)
 
     async def submit(self, given: Sequence[Given], only_one: bool = False) -> list[HybridJob]:
@@ -97,13 +97,13 @@ class ClusterJobs:
 
     async def _apply(self, body: Object) -> None:
         kind, metadata = body["kind"], body["metadata"]
-        with _in_words(f"{kind} {metadata['name']}"):
+        with in_words(f"{kind} {metadata['name']}"):
             await self._api.apply(_KINDS[kind], metadata.get("namespace"), metadata["name"], body)
 
     async def _create(self, job: HybridJob) -> HybridJob:
         metadata = job.metadata
         body = job.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"status": True})
-        with _in_words(_called(job)):
+        with in_words(_called(job)):
             try:
                 return _parse(await self._api.create(HYBRID_JOBS, metadata.namespace, body))
             except ApiError as error:
@@ -116,7 +116,7 @@ class ClusterJobs:
     async def _delete(self, job: HybridJob) -> None:
         """Delete the job, and wait until it is gone."""
         metadata = job.metadata
-        with _in_words(_called(job)):
+        with in_words(_called(job)):
             await self._api.delete(HYBRID_JOBS, metadata.namespace, metadata.name, metadata.uid or "")
         try:
             async for _ in self._versions(job):
@@ -128,7 +128,7 @@ class ClusterJobs:
         return await self._read(name, self._namespace)
 
     async def _read(self, name: str, namespace: str) -> HybridJob:
-        with _in_words(f"HybridJob {namespace}/{name}"):
+        with in_words(f"HybridJob {namespace}/{name}"):
             try:
                 return _parse(await self._api.get(HYBRID_JOBS, namespace, name))
             except ApiError as error:
@@ -140,7 +140,7 @@ class ClusterJobs:
                 raise
 
     async def all(self) -> list[HybridJob]:
-        with _in_words(f"the HybridJobs of namespace {self._namespace}"):
+        with in_words(f"the HybridJobs of namespace {self._namespace}"):
             items = [item async for page in self._api.pages(HYBRID_JOBS, self._namespace) for item in page.items]
         return sorted(map(_parse, items), key=lambda job: str(job.metadata.creation_timestamp))
 
@@ -170,7 +170,7 @@ class ClusterJobs:
                     current = await self.refresh(job)
                     version = current.metadata.resource_version or ""
                     yield current
-                with _in_words(f"the watch of {_called(job)}"):
+                with in_words(f"the watch of {_called(job)}"):
                     async for event, item in selected.watch(HYBRID_JOBS, job.metadata.namespace, "", version):
                         version, failures, heard = item["metadata"]["resourceVersion"], 0, time.monotonic()
                         if event == "DELETED" or item["metadata"].get("uid", job.metadata.uid) != job.metadata.uid:
@@ -191,13 +191,13 @@ class ClusterJobs:
         if has_ended(now):
             raise JobEndedError(f"job {now.metadata.name} has already ended")
         patch = {"metadata": {"uid": now.metadata.uid}, "spec": {"cancel": True}}
-        with _in_words(_called(now)):
+        with in_words(_called(now)):
             await self._api.merge(HYBRID_JOBS, now.metadata.namespace, now.metadata.name, patch)
 
     async def payload(self, job: HybridJob) -> Payload:
         result = result_of(job)
         reference = result.reference or ""
-        with _in_words(f"the payload {reference}"):
+        with in_words(f"the payload {reference}"):
             try:
                 content = await read_payload(self._api, job.metadata.namespace or self._namespace, reference)
             except ApiError as error:
@@ -210,7 +210,7 @@ class ClusterJobs:
 
     async def history(self, job: HybridJob) -> list[Moment]:
         selected = self._api.where(f"involvedObject.uid={job.metadata.uid}")
-        with _in_words(f"the Events of {_called(job)}"):
+        with in_words(f"the Events of {_called(job)}"):
             pages = selected.pages(EVENTS, job.metadata.namespace)
             events = [event async for page in pages for event in page.items]
         return sorted(map(_moment, events), key=lambda moment: moment.time)
@@ -229,7 +229,7 @@ _NEXT_STEPS = {
 
 
 @contextmanager
-def _in_words(what: str) -> Iterator[None]:
+def in_words(what: str) -> Iterator[None]:
     """The API server's refusals as the client's errors, about `what`."""
     try:
         yield
