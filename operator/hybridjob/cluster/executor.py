@@ -66,8 +66,7 @@ class Executor:
             await self._look(job)
             seen = self._cache.attempts(uid)
         for number, observed in seen.items():
-            attempt = attempts.get(number)
-            if observed.pod is not None and (attempt is None or attempt.state in OPEN):
+            if observed.pod is not None:
                 stored = await self._store(job, number, observed.pod)
                 seen[number] = replace(observed, stored=stored)
         return seen
