@@ -5,7 +5,7 @@ Resource versions are compared as numbers: Kubernetes has made that official (KE
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -218,15 +218,22 @@ class Cache:
             self.on_change(view.owner_uid)
 
     def delete_child(self, raw: Object) -> None:
-        """A Job or a Pod is gone. A Pod's last words, which its deletion brings, are kept while its Job is there."""
+        """A Job or a Pod is gone. Its deletion brings a Pod's last words."""
         uid = raw["metadata"]["uid"]
         if uid in self._pods:
-            last = pod_view(raw)
-            if last is not None and last.end_time is not None and last.job_uid in self._batch_jobs:
-                self._pods[uid] = last
-                self._put_child(last)
-                return
-        self._drop_child(uid)
+            self._pod_is_gone(pod_view(raw) or self._pods[uid])
+        else:
+            self._drop_child(uid)
+
+    def _pod_is_gone(self, last: PodView) -> None:
+        """What a Pod has done is kept while its Job is there: how it ended, or that it ran and nobody knows how."""
+        if last.job_uid not in self._batch_jobs or (last.start_time is None and last.end_time is None):
+            self._drop_child(last.uid)
+            return
+        if last.end_time is None:
+            last = replace(last, phase="Failed")
+        self._pods[last.uid] = last
+        self._put_child(last)
 
     def _drop_child(self, uid: str) -> None:
         view = self._batch_jobs.pop(uid, None) or self._pods.pop(uid, None)
@@ -236,7 +243,7 @@ class Cache:
         siblings.pop(uid, None)
         if isinstance(view, JobView):  # its Pods that are gone were kept for it
             for child in [c for c in siblings.values() if isinstance(c, PodView) and c.job_uid == uid]:
-                if child.end_time is not None:
+                if child.end_time is not None or child.phase == "Failed":
                     del siblings[child.uid]
                     self._pods.pop(child.uid, None)
         if not siblings:
@@ -260,7 +267,11 @@ class Cache:
     ) -> None:
         present = {item["metadata"]["uid"] for item in items}
         for uid, view in list(known.items()):
-            if uid not in present and namespace in (None, view.namespace):
+            if uid in present or namespace not in (None, view.namespace):
+                continue
+            if isinstance(view, PodView):
+                self._pod_is_gone(view)
+            else:
                 self._drop_child(uid)
         for item in items:
             put(item)
