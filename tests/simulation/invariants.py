@@ -99,7 +99,8 @@ class Invariants:
         )
         self._writer_is_the_last(document["epoch"], document["writer"])
         # What was released before it began may come back.
-        back = {key for key in entries.keys() & self.settled if self.started_as.get(key, ("", ""))[1] in PAID}
+        returned = (entries.keys() & self.settled) - self._world.removed
+        back = {key for key in returned if self.started_as.get(key, ("", ""))[1] in PAID}
         _require(not back, f"2: {back} was settled, and is in the ledger again")
         self.settled -= entries.keys()
         for key in entries.keys() & self.open.keys():
@@ -209,7 +210,7 @@ class Invariants:
         """2 and 6: what the status says of the attempts is so."""
         for attempt in attempts:
             key = uid, attempt["number"]
-            known_as = self.started_as.get(key)
+            known_as = self.started_as.get(key) if key not in self._world.removed else None
             _require(
                 known_as in (None, (attempt["route"], attempt["backend"])),
                 f"6: attempt {key} runs as {known_as}, and the status says {attempt['backend']}",
@@ -254,7 +255,7 @@ class Invariants:
             for attempt in job.get("status", {}).get("attempts", []):
                 key = job["metadata"]["uid"], attempt["number"]
                 cost = Decimal(attempt.get("cost", "0") or "0")
-                told += cost
+                told += cost if key not in self._world.removed else 0
                 true = self._world.provider.costs.get(key, Decimal(0))
                 _require(cost <= max(PRICE, true), f"2: attempt {key} was charged {cost}")
         committed = Decimal(self.committed) / _MICROS
