@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-SCHEDULES = 2000
+SCHEDULES = 1500
 _TIMEOUT_SECONDS = 900
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -111,10 +111,10 @@ MUTANTS = (
         "while False and (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:",
     ),
     Mutant(
-        "a classical attempt is taken up without its fallback",
+        "an attempt that is taken up does not end the one before it",
         "engine/draft.py",
-        "                self._recall_fallback()\n",
-        "                pass\n",
+        '            self.cancel_attempts("BackendUnavailable", lost,',
+        '            False and self.cancel_attempts("BackendUnavailable", lost,',
     ),
     Mutant(
         "a solver is cancelled before the status says so",
@@ -140,12 +140,6 @@ MUTANTS = (
         "cluster/reconciler.py",
         "if memory.decided_on != record.version:",
         "if False:",
-    ),
-    Mutant(
-        "an unused reservation is not released",
-        "engine/draft.py",
-        "            self.actions.append(Settle(reservation.attempt, ZERO))",
-        "            pass",
     ),
     Mutant(
         "what ends without a verdict is free",
@@ -186,8 +180,8 @@ MUTANTS = (
     Mutant(
         "a job that ends does not look for money that nothing answers for",
         "cluster/reconciler.py",
-        "            self._forget(uid)\n            await self._executor.settle_orphan(uid)\n",
-        "            self._forget(uid)\n",
+        "            await self._executor.settle_orphan(uid, memory.begun)\n",
+        "            pass\n",
     ),
     Mutant(
         "the word that an attempt is being cancelled may wait",
