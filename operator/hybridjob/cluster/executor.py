@@ -185,10 +185,10 @@ class Executor:
         if view is not None:
             await self._api.delete(JOBS, view.namespace, view.name, view.uid)
 
-    async def settle_orphan(self, uid: str) -> None:
+    async def settle_orphan(self, uid: str, begun: int | None = None) -> None:
         """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: all of
         it is charged, once nothing of the job runs any more. Where the job is there and never had such an attempt, it
-        is free."""
+        is free. `begun`: how many it had, where that is known."""
         now, attempts = self._clock(), self._cache.attempts(uid)
         if any(not _has_ended(seen, now) for seen in attempts.values()):
             return
@@ -196,7 +196,8 @@ class Executor:
         is_gone = record is None or record.deleted
         for policy, entry in list(self._ledger.open_entries()):
             if entry.job_uid == uid:
-                amount = entry.amount if is_gone or entry.attempt in attempts else ZERO
+                existed = entry.attempt in attempts or (begun is not None and entry.attempt <= begun)
+                amount = entry.amount if is_gone or existed else ZERO
                 log.warning("charges %s for a job that has ended", display(amount, entry.unit), extra={"uid": uid})
                 await self._ledger.settle(policy, uid, entry.attempt, amount)
 
