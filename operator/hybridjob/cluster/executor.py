@@ -49,6 +49,8 @@ class Executor:
         self._log_tries: dict[str, int] = {}
         self._refused: dict[str, dict[int, AttemptFacts]] = {}
         """Attempts whose Job the API server does not take, by job."""
+        self._unanswered: set[str] = set()
+        """The jobs that a solver's Job may have been made for: nobody said that it was not."""
 
     def refused(self, uid: str) -> Mapping[int, AttemptFacts]:
         return self._refused.get(uid, {})
@@ -56,14 +58,16 @@ class Executor:
     def forget(self, uid: str) -> None:
         for memory in (self._stored, self._refused, self._log_tries):
             memory.pop(uid, None)
+        self._unanswered.discard(uid)
 
     async def observed(self, job: HybridJob, attempts: Mapping[int, AttemptStatus]) -> dict[int, Observed]:
         """What the cluster says of each attempt, with the payloads of those that answered, which are kept first."""
         uid = job.metadata.uid or ""
         seen = self._cache.attempts(uid)
         open_ = (number for number, attempt in attempts.items() if attempt.state in OPEN)
-        if any(self._lacks(uid, seen.get(number), number) for number in open_):
+        if uid in self._unanswered or any(self._lacks(uid, seen.get(number), number) for number in open_):
             await self._look(job)
+            self._unanswered.discard(uid)
             seen = self._cache.attempts(uid)
         for number, observed in seen.items():
             if observed.pod is not None:
@@ -142,6 +146,7 @@ class Executor:
             raw = await self._create(JOBS, namespace, made, uid)
         except ApiError as error:
             if not 400 <= error.status < 500 or error.status == 429:
+                self._unanswered.add(uid)
                 raise
             self._refuse(uid, action, str(error))
             return
