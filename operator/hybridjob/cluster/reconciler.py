@@ -207,6 +207,7 @@ class Reconciler:
             if decided.state in TERMINAL and not self._cache.children_of(record.uid):
                 self._cache.forget_job(record.uid)
                 self._forget(record.uid)
+                self._queue.add(record.uid)  # once more, for money that none of its attempts answers for
             return
         patience = delay(written, decided)
         if patience is None:
