@@ -40,6 +40,8 @@ class Record:
     """Empty once it has ended, and its status says so of its newest spec."""
     began: tuple[str, datetime] | None = None
     """The policy under which its quantum work began, and when: kept once it has ended, for quotas on periods."""
+    attempts: int = 0
+    """How many its status tells of."""
     deleted: bool = False
     """It is gone; its solvers and its money may not be yet."""
 
@@ -107,6 +109,7 @@ class Cache:
             reason=status.get("reason"),
             expires=_expiry(raw.get("spec", {}), status),
             raw=b"" if settled else json.dumps(raw, separators=(",", ":")).encode(),
+            attempts=len(status.get("attempts", [])),
             began=_began(status) if settled else None,
         )
         if record.uid in self._gone:

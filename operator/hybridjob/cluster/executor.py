@@ -190,19 +190,19 @@ class Executor:
         if view is not None:
             await self._api.delete(JOBS, view.namespace, view.name, view.uid)
 
-    async def settle_orphan(self, uid: str, begun: int | None = None) -> None:
+    async def settle_orphan(self, uid: str) -> None:
         """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: all of
         it is charged, once nothing of the job runs any more. Where the job is there and never had such an attempt, it
-        is free. `begun`: how many it had, where that is known."""
+        is free."""
         now, attempts = self._clock(), self._cache.attempts(uid)
         if any(not _has_ended(seen, now) for seen in attempts.values()):
             return
         record = self._cache.jobs.get(uid)
-        is_gone = record is None or record.deleted
+        begun = record.attempts if record is not None and not record.deleted else None
         for policy, entry in list(self._ledger.open_entries()):
             if entry.job_uid == uid:
-                existed = entry.attempt in attempts or (begun is not None and entry.attempt <= begun)
-                amount = entry.amount if is_gone or existed else ZERO
+                existed = begun is None or entry.attempt <= begun or entry.attempt in attempts
+                amount = entry.amount if existed else ZERO
                 log.warning("charges %s for a job that has ended", display(amount, entry.unit), extra={"uid": uid})
                 await self._ledger.settle(policy, uid, entry.attempt, amount)
 

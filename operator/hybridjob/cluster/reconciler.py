@@ -57,8 +57,6 @@ class _Memory:
     or this one by a request whose answer was lost."""
     due: datetime | None = None
     """When that must be written."""
-    begun: int | None = None
-    """How many attempts there were when it was decided on last."""
     answered: ReservationFacts | None = field(default=None)
     """What the ledger refused, until the engine has heard it."""
 
@@ -120,7 +118,7 @@ class Reconciler:
             record = self._cache.jobs.get(uid, record)
         if record.state in TERMINAL:
             self._forget(uid)
-            await self._executor.settle_orphan(uid, memory.begun)
+            await self._executor.settle_orphan(uid)
             await self._expire(record)
 
     async def _pass(self, record: Record, job: HybridJob, memory: _Memory) -> bool:
@@ -201,7 +199,6 @@ class Reconciler:
     ) -> None:
         """Write what was decided, or remember it until it is worth a write."""
         memory.decided_on = record.version
-        memory.begun = len(decided.attempts)
         if record.deleted:
             memory.decided = decided
             if decided.state in TERMINAL and not self._cache.children_of(record.uid):
