@@ -26,6 +26,8 @@ class Mutant:
     file: str
     old: str
     new: str
+    also: "Mutant | None" = None
+    """A second one, without which another part of the operator would make up for the first."""
 
 
 MUTANTS = (
@@ -103,6 +105,12 @@ MUTANTS = (
         "cluster/solver_jobs.py",
         '-{uid[:12]}-{attempt}"',
         "-{uid[:12]}-{attempt}-{id(object()) % 997}-{__import__('random').randrange(10**6)}\"",
+        also=Mutant(
+            "a creation that was not answered did not happen",
+            "cluster/executor.py",
+            "        if uid in self._unanswered or any(",
+            "        if any(",
+        ),
     ),
     Mutant(
         "attempts that no status tells of are not taken up",
@@ -172,16 +180,10 @@ MUTANTS = (
         "            if False:",
     ),
     Mutant(
-        "a Pod without its Job does not say what it is",
-        "cluster/observation.py",
-        "    known = job or pod\n",
-        "    known = job\n",
-    ),
-    Mutant(
         "a job that ends does not look for money that nothing answers for",
         "cluster/reconciler.py",
-        "            await self._executor.settle_orphan(uid, memory.begun)\n",
-        "            pass\n",
+        "            self._forget(uid)\n            await self._executor.settle_orphan(uid)\n",
+        "            self._forget(uid)\n",
     ),
     Mutant(
         "the word that an attempt is being cancelled may wait",
@@ -205,10 +207,16 @@ MUTANTS = (
         "        memory.version = await self._write(record, decided)\n",
     ),
     Mutant(
-        "nothing is done about a solver that runs too long",
+        "a solver that never begins is waited for",
         "engine/decide.py",
-        "            if self.now >= deadline.time:\n",
-        "            if self.now >= deadline.time + timedelta(days=1):\n",
+        "self.fallback, started, current):",
+        "self.fallback, started, current) if False else ():",
+        also=Mutant(
+            "an image that cannot be pulled is no fault",
+            "cluster/observation.py",
+            "    if reason in _PULL_ERRORS or reason in _START_ERRORS:",
+            "    if False:",
+        ),
     ),
 )
 
@@ -220,16 +228,22 @@ def source() -> Path:
     return Path(hybridjob.__file__ or "").parent
 
 
+def _apply(mutant: Mutant, package: Path) -> None:
+    file = package / mutant.file
+    text = file.read_text()
+    if mutant.old not in text:
+        raise SystemExit(f"{mutant.file} has changed: the mutant '{mutant.name}' must be written anew")
+    file.write_text(text.replace(mutant.old, mutant.new))
+    if mutant.also is not None:
+        _apply(mutant.also, package)
+
+
 def caught(mutant: Mutant) -> str:
     """What was violated, and how soon; empty where nothing was."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "hybridjob"
         shutil.copytree(source(), copy, ignore=shutil.ignore_patterns("__pycache__"))
-        file = copy / mutant.file
-        text = file.read_text()
-        if mutant.old not in text:
-            raise SystemExit(f"{mutant.file} has changed: the mutant '{mutant.name}' must be written anew")
-        file.write_text(text.replace(mutant.old, mutant.new))
+        _apply(mutant, copy)
         command = [sys.executable, "-m", "tests.simulation", "run", str(SCHEDULES), "--brief"]
         environment = os.environ | {"PYTHONPATH": folder}
         done = subprocess.run(

@@ -117,6 +117,7 @@ class Replica:
                 break
             except ApiError:
                 await asyncio.sleep(_START_AGAIN_SECONDS)
+                self._network.told.pop(self.owner, None)  # it lists all anew, and knows no more than that
         await asyncio.gather(
             _pump(api, HYBRID_JOBS, operator.on_job),
             _pump(api, POLICIES, operator.on_policy),

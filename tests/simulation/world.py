@@ -101,7 +101,7 @@ class World:
                     yield "finish", key.name
             elif pod["status"]["phase"] == "Running":
                 yield "end", key.name
-            else:
+            elif "containerStatuses" not in pod["status"]:  # otherwise its image cannot be pulled, and never will be
                 yield "run", key.name
         for key in self.server.garbage():
             if key.plural != "pods" or "deletionTimestamp" not in self.server.objects[key]["metadata"]:
