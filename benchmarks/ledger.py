@@ -62,7 +62,7 @@ async def through_the_ledger(api: KubernetesApi, namespace: str, seconds: float)
             attempt += 1
             answer = await ledger.reserve("benchmark", mine, wanted(attempt))
             granted += answer.granted
-            await ledger.settle("benchmark", mine.metadata.uid or "", attempt, Decimal(1))
+            await ledger.settle("benchmark", SettleRequest((mine.metadata.uid or "", attempt), 1_000_000))
 
     began = time.monotonic()
     await asyncio.gather(*(wait(number) for number in range(WAITERS)))

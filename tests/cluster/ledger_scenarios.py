@@ -4,13 +4,13 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, LedgerError, LedgerLostError, ledger_name
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros
+from hybridjob.engine.ledger import SettleRequest
 from hybridjob.engine.ledger_document import load
 from support.build import job_of, policy, reserve
 
@@ -70,7 +70,7 @@ async def concurrent(api: KubernetesApi, namespace: str) -> Any:
     ledger = make(api, namespace)
     await ledger.start()
     counts = await grab(ledger, "a", waiters=64, each=4)
-    await asyncio.gather(*(ledger.settle("p", f"a-{n}-0", 1, Decimal("0.05")) for n in range(64)))
+    await asyncio.gather(*(ledger.settle("p", SettleRequest((f"a-{n}-0", 1), 50_000)) for n in range(64)))
     return counts | await stored(api, namespace)
 
 
@@ -130,14 +130,14 @@ async def damaged(api: KubernetesApi, namespace: str) -> Any:
     ledger = make(api, namespace)
     await ledger.start()
     try:
-        await ledger.settle("p", "a", 1, Decimal(1))
+        await ledger.settle("p", SettleRequest(("a", 1), 1_000_000))
         error = ""
     except LedgerError as caught:
         error = str(caught)
     other = await ledger.reserve("other", job_of("b"), reserve("4"))
     repaired = item | {"metadata": item["metadata"] | {"resourceVersion": written["metadata"]["resourceVersion"]}}
     await api.replace(CONFIG_MAPS, namespace, ledger_name("p"), repaired)
-    await ledger.settle("p", "a", 1, Decimal(1))
+    await ledger.settle("p", SettleRequest(("a", 1), 1_000_000))
     return {"error": error, "other": other.granted} | await stored(api, namespace)
 
 

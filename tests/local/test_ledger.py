@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridjob.engine.accounts import LIFETIME, Series, from_micros
+from hybridjob.engine.accounts import LIFETIME, Series, from_micros, to_micros
+from hybridjob.engine.ledger import SettleRequest
 from hybridjob.local.database import Immediate, StateError
 from hybridjob.local.ledger import SCHEMA, Ledger
 from hybridjob.local.store import Store
@@ -24,6 +25,10 @@ def memory_ledger() -> Ledger:
 
 def used(ledger: Ledger, policy: str = "policy") -> Decimal:
     return from_micros(ledger.book(policy).used(Series("USD", "Policy", "", LIFETIME)))
+
+
+def settle(ledger: Ledger, uid: str, amount: Decimal) -> None:
+    ledger.apply("policy", [SettleRequest((uid, 1), to_micros(amount))])
 
 
 def test_a_reservation_is_refused_with_the_money_that_is_left() -> None:
@@ -45,8 +50,8 @@ def test_reserving_again_is_the_same_reservation() -> None:
 def test_settling_again_changes_nothing() -> None:
     ledger = memory_ledger()
     ledger.reserve("policy", job_of("a"), reserve("4"))
-    ledger.settle("policy", "a", 1, Decimal("1.25"))
-    ledger.settle("policy", "a", 1, Decimal("3"))
+    settle(ledger, "a", Decimal("1.25"))
+    settle(ledger, "a", Decimal("3"))
     assert used(ledger) == Decimal("1.25")
 
 
@@ -74,7 +79,7 @@ def test_any_order_of_operations_stays_within_the_limit_and_charges_each_attempt
                 reserved.setdefault(job, amount)
         elif operation == "settle" and job in reserved:
             actual = min(amount, reserved[job])
-            ledger.settle("policy", str(job), 1, actual)
+            settle(ledger, str(job), actual)
             charged.setdefault(job, actual)
         expected = sum((charged.get(job, amount) for job, amount in reserved.items()), Decimal(0))
         assert used(ledger) == expected <= 10
@@ -85,7 +90,7 @@ def test_a_failed_transaction_leaves_no_trace() -> None:
     ledger.reserve("policy", job_of("a"), reserve("4"))
     try:
         with Immediate(ledger._connection):
-            ledger.settle("policy", "a", 1, Decimal(1))
+            settle(ledger, "a", Decimal(1))
             raise RuntimeError
     except RuntimeError:
         pass

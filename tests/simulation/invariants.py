@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.simulation.api_server import Key, Object
 from tests.simulation.network import Network
-from tests.simulation.scenario import PRICE, Scenario
+from tests.simulation.scenario import PRICE, RECONCILE_SECONDS, Scenario
 from tests.simulation.world import PAID, Attempt, World, attempt_of
 
 from hybridjob.cluster.ledger import DOCUMENT_KEY
@@ -16,6 +16,7 @@ from hybridjob.engine.lifecycle import TERMINAL, is_legal
 _MICROS = 1_000_000
 _ENDED = ("Succeeded", "Failed", "Cancelled")
 _OPEN = ("Pending", "Running")
+_STATES = ("Reserved", "Submitted", "Unknown")
 
 
 class ViolationError(AssertionError):
@@ -39,6 +40,9 @@ class Invariants:
         """The highest that the budget's limit ever was: an operator may not have heard of a lower one yet."""
         self.open: dict[Attempt, int] = {}
         """The entries of the ledger, in micros."""
+        self.entry_states: dict[Attempt, str] = {}
+        self._long_unknown: set[Attempt] = set()
+        """What is charged later than a schedule lasts: its policy was gone when it became unknown."""
         self.settled: set[Attempt] = set()
         self.committed = 0
         self._epoch = (0, "")
@@ -97,6 +101,9 @@ class Invariants:
         committed = sum(
             a["committed"] for a in document["accounts"] if a["scope"] == "Policy" and a["period"] == "Lifetime"
         )
+        states = {(e["jobUid"], e["attempt"]): e["state"] for e in document["entries"]}
+        late = self._world.clock().timestamp() + 10 * RECONCILE_SECONDS
+        self._long_unknown = {(e["jobUid"], e["attempt"]) for e in document["entries"] if e.get("until", 0) > late}
         self._writer_is_the_last(document["epoch"], document["writer"])
         # What was released before it began may come back.
         returned = (entries.keys() & self.settled) - self._world.removed if self._strict else set()
@@ -105,6 +112,8 @@ class Invariants:
         self.settled -= entries.keys()
         for key in entries.keys() & self.open.keys():
             _require(entries[key] == self.open[key], f"2: the reservation of {key} has changed")
+            was, is_ = self.entry_states[key], states[key]
+            _require(_STATES.index(was) <= _STATES.index(is_), f"2: the money of {key} went from {was} to {is_}")
         gone = self.open.keys() - entries.keys()
         charged = committed - self.committed
         costs = {key: int(self._world.provider.costs.get(key, Decimal(0)) * _MICROS) for key in gone}
@@ -119,7 +128,7 @@ class Invariants:
         )
         for key in gone if self._strict else ():
             _require(not self._runs(key, PAID), f"2: {key} was settled while it runs")
-        self.open, self.committed = entries, committed
+        self.open, self.entry_states, self.committed = entries, states, committed
         self.settled |= gone
         used = Decimal(sum(entries.values()) + committed) / _MICROS
         most_used = self.limit + self._world.provider.overran
@@ -219,7 +228,9 @@ class Invariants:
                 f"6: attempt {key} runs as {known_as}, and the status says {attempt['backend']}",
             )
             if attempt["state"] in _ENDED and attempt.get("reserved") is not None:
-                _require(key not in self.open, f"2: attempt {key} ended in the status before it was settled")
+                expected = (None,) if "cost" in attempt else (None, "Unknown")
+                settled = self.entry_states.get(key) in expected
+                _require(settled, f"2: attempt {key} ended in the status before it was settled")
             if attempt["state"] == "Cancelled" or (attempt["state"] == "Failed" and attempt.get("reason")):
                 _require(not self._runs(key), f"5: attempt {key} ended in the status while it runs")
         running = [attempt["number"] for attempt in attempts if attempt["state"] in _OPEN]
@@ -246,8 +257,8 @@ class Invariants:
                 left.append(f"{job['metadata']['name']} is {status.get('state')}: {status.get('message')}")
             elif status.get("observedGeneration") != job["metadata"]["generation"]:
                 left.append(f"{job['metadata']['name']} was changed, and nobody has looked at it")
-        if self.open:
-            held = [f"{uid}/{number}" for uid, number in self.open]
+        if waits := self.open.keys() - self._long_unknown:
+            held = [f"{uid}/{number}" for uid, number in waits]
             left.append(f"money is still held for {', '.join(held)}")
         return left
 

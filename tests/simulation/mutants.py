@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "an attempt is settled after the status that says so",
         "cluster/executor.py",
-        "                await self._ledger.settle(policy.metadata.name, uid, number, amount)\n",
-        "                settling = self._ledger.settle(policy.metadata.name, uid, number, amount)\n"
+        "                await self._ledger.settle(policy.metadata.name, settlement(uid, action))\n",
+        "                settling = self._ledger.settle(policy.metadata.name, settlement(uid, action))\n"
         "                asyncio.get_running_loop().call_later(1, asyncio.ensure_future, settling)\n",
     ),
     Mutant(
@@ -152,8 +152,26 @@ MUTANTS = (
     Mutant(
         "what ends without a verdict is free",
         "engine/outcomes.py",
-        "return attempt.reserved if cost is None else cost",
-        "return ZERO if cost is None else cost",
+        "return charge(card, usage) if usage is not None else None",
+        "return charge(card, usage) if usage is not None else ZERO",
+    ),
+    Mutant(
+        "what nobody knows the cost of is never charged",
+        "engine/ledger.py",
+        "if (entry.until or 0) <= now.timestamp()]",
+        "if False]",
+    ),
+    Mutant(
+        "a paid solver that began and is gone is started again under its number",
+        "engine/draft.py",
+        "return attempt.reserved is not None and begun",
+        "return False",
+    ),
+    Mutant(
+        "what the ledger knows to have begun is released where no status tells of it",
+        "engine/ledger.py",
+        'if entry is not None and entry.state != "Reserved")',
+        "if False)",
     ),
     Mutant(
         "what a job that is gone has reserved is never settled",

@@ -14,6 +14,7 @@ SYSTEM = "system"
 PER_TASK, PER_SHOT, SHOTS = Decimal("0.3"), Decimal("0.001"), 1000
 PRICE = PER_TASK + PER_SHOT * SHOTS
 """The most that an attempt on the paid backend may cost, and what is reserved for it."""
+RECONCILE_SECONDS = 20
 CLASSICAL_PER_SECOND = Decimal("0.01")
 
 _PAID = {
@@ -84,6 +85,7 @@ def policy(limit: str, **budget: Any) -> Object:
             "default": True,
             "backends": backends,
             "budgets": [{"name": "all", "limit": limit, "currency": "USD", **budget}],
+            "reconcileSeconds": RECONCILE_SECONDS,
         },
     }
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Verdict
 from hybridjob.engine.accounts import LIFETIME, Claim, Series
-from hybridjob.engine.actions import CancelAttempt, Decision, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
-from support.build import START, after, backend, job, policy, priced, verdict
+from hybridjob.engine.ledger import SubmitRequest
+from support.build import START, UID, after, backend, job, policy, priced, verdict
 
 
 def with_status(before: HybridJob, decision: Decision) -> HybridJob:
@@ -220,10 +222,11 @@ class TestMoney:
     )
     COST = Decimal("1.324")
 
-    def reserved(self) -> HybridJob:
-        asked = decide(job(), self.RULES, Facts(), START)
+    def reserved(self, **spec: Any) -> HybridJob:
+        asked = decide(job(**spec), self.RULES, Facts(), START)
         granted = ReservationFacts(1, "aer", self.COST, granted=True)
-        return with_status(job(), decide(with_status(job(), asked), self.RULES, Facts(reservation=granted), after(0.1)))
+        started = decide(with_status(job(**spec), asked), self.RULES, Facts(reservation=granted), after(0.1))
+        return with_status(job(**spec), started)
 
     def test_nothing_starts_before_the_money_is_reserved(self) -> None:
         decision = decide(job(), self.RULES, Facts(), START)
@@ -268,9 +271,56 @@ class TestMoney:
         assert decision.status.cost is not None
         assert (decision.status.cost.actual, decision.status.cost.reserved) == (self.COST, Decimal(0))
 
-    def test_a_crash_without_a_verdict_is_charged_in_full(self) -> None:
+    def test_what_a_crash_without_a_verdict_cost_is_unknown_and_stays_reserved(self) -> None:
         decision = status_after(self.reserved(), self.RULES, ended(None, exit_code=-9), at=after(6))
-        assert Settle(1, self.COST) in decision.actions
+        assert KeepReserved(1, after(6 + 3600)) in decision.actions
+        assert not any(isinstance(action, Settle) for action in decision.actions)
+        assert decision.status.attempts[0].cost is None
+        assert decision.status.cost is not None
+        assert (decision.status.cost.actual, decision.status.cost.reserved) == (Decimal(0), self.COST)
+
+    def test_the_policy_says_how_long_it_stays_reserved(self) -> None:
+        rules = self.RULES.model_copy(update={"spec": self.RULES.spec.model_copy(update={"reconcile_seconds": 5})})
+        decision = status_after(self.reserved(), rules, ended(None, exit_code=-9), at=after(6))
+        assert KeepReserved(1, after(11)) in decision.actions
+
+    def test_what_is_unknown_counts_against_the_jobs_own_limit(self) -> None:
+        """A second attempt would have made the job cost more than its user allowed, if the provider charged both."""
+        limited = self.reserved(limits={"maxCost": "1.5", "currency": "USD"})
+        crash = ended(None, exit_code=-9)
+        crashed = status_after(limited, self.RULES, crash, at=after(6))
+        later = decide(with_status(limited, crashed), self.RULES, Facts(attempts={1: crash}), after(9))
+        assert later.status.fallback is not None
+        assert later.status.fallback.reason == "BudgetExceeded"
+        assert "after 1.324 USD spent" in later.status.fallback.message
+
+    def test_the_start_of_a_paid_solver_is_noted_in_the_ledger(self) -> None:
+        decision = status_after(self.reserved(), self.RULES, AttemptFacts(start_time=after(1)), at=after(1))
+        assert decision.actions == (Note(SubmitRequest((UID, 1))),)
+
+    def test_a_paid_solver_that_began_and_is_gone_is_not_started_again_under_its_number(self) -> None:
+        """Both runs may be charged by the provider, and only one was reserved."""
+        running = status_after(self.reserved(), self.RULES, AttemptFacts(start_time=after(1)), at=after(1))
+        gone = decide(with_status(self.reserved(), running), self.RULES, Facts(), after(2))
+        assert gone.status.attempts[0].state == "Failed"
+        assert gone.actions == (KeepReserved(1, after(2 + 3600)),)
+
+    def test_that_it_began_the_ledger_knows_where_the_status_does_not(self) -> None:
+        gone = decide(self.reserved(), self.RULES, Facts(begun=frozenset({1})), after(2))
+        assert gone.status.attempts[0].state == "Failed"
+        assert gone.actions == (KeepReserved(1, after(2 + 3600)),)
+
+    def test_an_attempt_that_only_the_ledger_knows_to_have_begun_is_taken_up(self) -> None:
+        """Its money was released, and it was started again, when a crash had lost the status and a person its Job."""
+        granted = ReservationFacts(1, "aer", self.COST, granted=True)
+        decision = decide(job(), self.RULES, Facts(reservation=granted, begun=frozenset({1})), after(2))
+        (attempt,) = decision.status.attempts
+        assert (attempt.number, attempt.backend, attempt.state, attempt.cost) == (1, "aer", "Failed", None)
+        assert decision.actions == (KeepReserved(1, after(2 + 3600)),)
+
+    def test_one_that_had_not_begun_is_started_again(self) -> None:
+        again = decide(self.reserved(), self.RULES, Facts(), after(2))
+        assert again.actions == (StartAttempt(1, "Quantum", "aer"),)
 
     def test_an_attempt_that_never_ran_is_not_charged(self) -> None:
         cancelled = self.reserved()

@@ -15,10 +15,11 @@ from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine import breaker, latency
 from hybridjob.engine.accounts import LIFETIME, Series
-from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
 from hybridjob.engine.instants import millis
+from hybridjob.engine.ledger import SubmitRequest
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from support.build import START, backend, job, policy, priced, verdict
 
@@ -39,6 +40,9 @@ class World:
     routes: dict[int, str] = field(default_factory=dict)
     reserved: dict[int, ReservationFacts] = field(default_factory=dict)
     charged: dict[int, Decimal] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+    """The attempts that began, and those that ended and nobody knows the cost of, as the ledger knows them."""
     refused: ReservationFacts | None = None
     breakers: dict[str, breaker.Breaker] = field(default_factory=dict)
     latencies: dict[str, latency.History] = field(default_factory=dict)
@@ -61,6 +65,7 @@ class World:
         return Facts(
             attempts=dict(self.attempts),
             reservation=self.refused or granted,
+            begun=frozenset(self.begun - self.charged.keys()),
             used={TOTAL: self.used},
             breakers=dict(self.breakers),
             latencies=dict(self.latencies),
@@ -115,7 +120,15 @@ class World:
                     self.news = True
             case Settle(attempt=number, amount=amount):
                 if number in self.reserved:
+                    self.unknown.discard(number)
                     assert self.charged.setdefault(number, amount) == amount, "charged twice, differently"
+            case KeepReserved(attempt=number):
+                if number in self.reserved and number not in self.charged:
+                    self.begun.add(number)
+                    self.unknown.add(number)
+            case Note(request=SubmitRequest(key=(_, number))):
+                if number in self.reserved and number not in self.charged:
+                    self.begun.add(number)
             case Note(request=latency.DurationRequest() as request):
                 self.latencies[request.backend] = latency.remember(self.latencies.get(request.backend, ()), request)
             case Note(request=request):
@@ -159,10 +172,14 @@ class World:
         for budget in self.policy.spec.budgets:
             assert self.used <= budget.limit
         if self.job.spec.limits.max_cost is not None:
-            assert sum(self.charged.values(), Decimal(0)) <= self.job.spec.limits.max_cost
+            unknown = sum((self.reserved[number].amount for number in self.unknown), Decimal(0))
+            assert sum(self.charged.values(), unknown) <= self.job.spec.limits.max_cost
         assert [attempt.number for attempt in status.attempts] == list(range(1, len(status.attempts) + 1))
         if status.state in TERMINAL:
-            assert not self.reserved.keys() - self.charged.keys(), "a job ended with money still reserved"
+            left = self.reserved.keys() - self.charged.keys()
+            assert left == self.unknown, "a job ended with money still reserved"
+            untold = {a.number for a in status.attempts if a.reserved is not None and a.cost is None}
+            assert untold == self.unknown, "the status says that its cost is known, and the ledger does not"
             assert all(attempt.state not in ("Pending", "Running", "Cancelling") for attempt in status.attempts)
             assert (status.state == "Succeeded") == (status.result is not None)
             assert (status.reason is None) == (status.state == "Succeeded")

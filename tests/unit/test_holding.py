@@ -6,10 +6,11 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
+from hybridjob.contract.verdict import Usage
 from hybridjob.engine.actions import CancelAttempt, Decision, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
-from support.build import START, after, backend, job, policy, priced
+from support.build import START, after, backend, job, policy, priced, verdict
 
 EMPTY = policy().model_copy(update={"spec": policy().spec.model_copy(update={"backends": []})})
 
@@ -238,8 +239,8 @@ def test_a_running_attempt_keeps_the_price_that_it_started_under() -> None:
     drive.at(0, Facts(reservation=ReservationFacts(1, "paid", amount * 1000, True)))
     assert drive.status.attempts[0].rate_card == cheap.spec.backends[0].rate_card
     drive.policy = dear
-    ended = AttemptFacts(start_time=after(1), end_time=after(2), exit_code=1)
-    drive.at(2, attempts(n1=ended))
+    used = verdict(usage=Usage(tasks=1, shots=1000, seconds=1.0))
+    drive.at(2, attempts(n1=AttemptFacts(start_time=after(1), end_time=after(2), exit_code=0, verdict=used)))
     assert drive.status.attempts[0].cost == amount * 1000
 
 

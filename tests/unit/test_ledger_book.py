@@ -1,5 +1,6 @@
 """The book under any order of operations, repeated and lost, against the simplest ledger there can be."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ from hybridjob.engine.ledger import (
     UnknownRequest,
 )
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.unknown_outcomes import NotUnknownError, settle_by_hand
 from support.build import START
 
 NOW = int(START.timestamp())
@@ -95,11 +97,41 @@ class TestOperations:
 
     def test_unknown_outcomes_stay_reserved(self) -> None:
         book, (_, submitted, unknown, again) = apply(
-            Book("p"), reserve(10), SubmitRequest(("a", 1)), UnknownRequest(("a", 1)), UnknownRequest(("a", 1))
+            Book("p"), reserve(10), SubmitRequest(("a", 1)), UnknownRequest(("a", 1), NOW), UnknownRequest(("a", 1), 0)
         )
         assert (submitted.done, unknown.done, again.done) == (True, True, False)
-        assert book.entries["a", 1].state == "Unknown"
+        assert (book.entries["a", 1].state, book.entries["a", 1].until) == ("Unknown", NOW)
         assert book.used(TOTAL) == 4
+
+    def test_what_is_unknown_never_seems_to_be_under_way_again(self) -> None:
+        book, (*_, late) = apply(Book("p"), reserve(10), UnknownRequest(("a", 1), NOW), SubmitRequest(("a", 1)))
+        assert not late.done
+        assert book.entries["a", 1].state == "Unknown"
+
+    def test_what_stays_unknown_is_charged_in_full_when_its_time_is_over(self) -> None:
+        book, _ = apply(Book("p"), reserve(10), UnknownRequest(("a", 1), NOW + 60))
+        assert book.overdue(START + timedelta(seconds=59)) == []
+        due = book.overdue(START + timedelta(seconds=60))
+        assert due == [SettleRequest(("a", 1), 4)]
+        book, _ = apply(book, *due)
+        assert (book.used(TOTAL), book.entries) == (4, {})
+
+    def test_what_has_begun_is_known_until_it_is_settled(self) -> None:
+        book, _ = apply(Book("p"), reserve(10), ReserveRequest(entry(attempt=2)), SubmitRequest(("a", 2)))
+        assert book.begun("a", 3) == {2}
+        book, _ = apply(book, SettleRequest(("a", 2), 1))
+        assert book.begun("a", 3) == frozenset()
+
+    def test_a_person_who_found_out_settles_it(self) -> None:
+        book, _ = apply(Book("p"), reserve(10), UnknownRequest(("a", 1), NOW))
+        book = settle_by_hand(book, ("a", 1), from_micros(3), START)
+        assert (book.used(TOTAL), book.entries) == (3, {})
+
+    @pytest.mark.parametrize("key", [("a", 1), ("a", 2)])
+    def test_nobody_settles_by_hand_what_is_under_way_or_settled(self, key: Key) -> None:
+        book, _ = apply(Book("p"), reserve(10))
+        with pytest.raises(NotUnknownError, match=r"under way|nothing reserved"):
+            settle_by_hand(book, key, from_micros(3), START)
 
     def test_a_lowered_limit_blocks_new_work_and_kills_nothing(self) -> None:
         book, _ = apply(Book("p"), reserve(10, "a", 6))
@@ -164,6 +196,14 @@ class TestOperations:
         assert refused.refusal == "LedgerFull"
         assert "until one of them ends" in refused.message
         assert again.entry is not None
+
+    def test_a_full_book_charges_the_oldest_unknown_to_make_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ledger, "MAX_OPEN_ENTRIES", 2)
+        asked = reserve(20, "a"), reserve(20, "b"), UnknownRequest(("a", 1), NOW + 9), UnknownRequest(("b", 1), NOW + 5)
+        book, (*_, third) = apply(Book("p"), *asked, reserve(20, "c"))
+        assert third.entry is not None
+        assert book.entries.keys() == {("a", 1), ("c", 1)}
+        assert book.used(TOTAL) == 12
 
     def test_accounts_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ledger, "MAX_ACCOUNTS", 1)
@@ -262,7 +302,7 @@ class BookMachine(RuleBasedStateMachine):
             case "submit":
                 return SubmitRequest(key)
             case _:
-                return UnknownRequest(key)
+                return UnknownRequest(key, NOW)
 
     def model(self, request: Request, answer: Answer) -> None:
         match request:

@@ -197,6 +197,9 @@ class PolicySpec(Resource):
     """When a backend is left alone because it fails, each by itself. Without it, never."""
     latency: LatencySpec | None = None
     """How to learn what attempts take. Without it, only `expectedLatency` is known."""
+    reconcile_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 3600
+    """How long the money of an attempt stays reserved that ended and left nothing to tell what it cost. Then all of it
+    is charged."""
 
     rules = (
         *_WINDOW_RULES,
@@ -290,6 +293,27 @@ class BackendStatus(Model):
     """What its attempts have taken, where the policy has `latency`."""
 
 
+class UnknownOutcome(Model):
+    """Money that stays reserved for an attempt that has ended: nobody knows what it cost."""
+
+    job_uid: Annotated[str, StringConstraints(max_length=63)]
+    """The HybridJob, which may be gone."""
+    attempt: Annotated[int, Field(ge=1, le=100)]
+    """The attempt."""
+    namespace: Annotated[str, StringConstraints(max_length=63)]
+    """The job's namespace."""
+    job: Annotated[str, StringConstraints(max_length=253)]
+    """The job's name."""
+    backend: Annotated[str, StringConstraints(max_length=63)]
+    """Where it ran."""
+    currency: Currency
+    """The currency."""
+    reserved: Money
+    """What it cost at most."""
+    charge_time: Timestamp
+    """When all of it is charged, unless somebody finds out before."""
+
+
 class PolicyStatus(Model):
     """Whether the policy can be used, which backends are open, and what is left of its budgets. Written by the operator
     only."""
@@ -304,6 +328,8 @@ class PolicyStatus(Model):
     """Each backend that has windows, maintenance, a circuit breaker or a measured latency; classical for that one."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
+    unknown_outcomes: Annotated[list[UnknownOutcome], list_of("atomic", 16)] = []
+    """Those of them that have ended, and that nobody knows the cost of: the first to be charged."""
 
 
 class QuantumBackendPolicy(Resource):

@@ -115,7 +115,7 @@ class AttemptStatus(Model):
     reserved: Money | None = None
     """The money held for it."""
     cost: Money | None = None
-    """The money charged for it."""
+    """The money charged for it. What has ended and has none stays reserved: nobody knows what it cost."""
     queue_seconds: Annotated[float, Field(ge=0)] | None = None
     """From decision to the start of the solver."""
     run_seconds: Annotated[float, Field(ge=0)] | None = None
@@ -140,7 +140,7 @@ class CostStatus(Model):
     estimated: Money
     """The most that the chosen attempt was estimated to cost."""
     reserved: Money
-    """Held for attempts under way."""
+    """Held for attempts under way, and for those that ended and nobody knows the cost of."""
     actual: Money
     """Charged for attempts that ended."""
 

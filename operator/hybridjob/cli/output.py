@@ -65,7 +65,8 @@ def _summary_lines(status: HybridJobStatus) -> list[tuple[str, str]]:
     if status.message:
         lines.append(("reason" if status.reason else "how", status.message))
     if status.cost:
-        lines.append(("cost", display(status.cost.actual, status.cost.currency)))
+        unknown = f", and {status.cost.reserved:f} reserved" if status.cost.reserved else ""
+        lines.append(("cost", display(status.cost.actual, status.cost.currency) + unknown))
     if status.latency and status.latency.total_seconds is not None:
         lines.append(("time", f"{status.latency.total_seconds:.1f} s, solvers {status.latency.run_seconds or 0:.1f} s"))
     return lines
@@ -104,6 +105,9 @@ def attempt_line(attempt: AttemptStatus) -> str:
         parts.append(f"objective {attempt.objective:.6g}")
     if attempt.run_seconds is not None:
         parts.append(f"{attempt.run_seconds:.1f} s")
+    if attempt.end_time is not None and attempt.reserved is not None and attempt.cost is None:
+        currency = attempt.rate_card.currency if attempt.rate_card is not None else None
+        parts.append(f"cost unknown, at most {display(attempt.reserved, currency)}")
     if attempt.circuit_depth is not None:
         parts.append(f"{attempt.qubits} qubits, depth {attempt.circuit_depth}, {attempt.shots} shots")
     return ", ".join(parts) + (f"\n     {attempt.message}" if attempt.message else "")

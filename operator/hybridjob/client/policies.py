@@ -1,6 +1,8 @@
 """A cluster's policies: what their status says, and their ledgers compared with the jobs."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -10,13 +12,16 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.client.cluster import in_words
 from hybridjob.client.errors import ClientError
 from hybridjob.client.user_api import UserApi
+from hybridjob.cluster.api_client import ApiError
 from hybridjob.cluster.kinds import CONFIG_MAPS, HYBRID_JOBS, POLICIES, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ledger_name
+from hybridjob.engine.accounts import Key
 from hybridjob.engine.audit import Finding, audit
-from hybridjob.engine.ledger import Book
-from hybridjob.engine.ledger_document import LedgerDocumentError, load
+from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.unknown_outcomes import NotUnknownError, settle_by_hand
 
 _Resource = TypeVar("_Resource", HybridJob, QuantumBackendPolicy)
+_TRIES = 8
 
 
 async def read_policies(context: str | None) -> list[QuantumBackendPolicy]:
@@ -38,7 +43,7 @@ async def audit_policy(context: str | None, operator_namespace: str, name: str) 
         api = await UserApi.connect(context)
         try:
             found = await api.get(CONFIG_MAPS, operator_namespace, ledger_name(name))
-            book = _book(found["data"][DOCUMENT_KEY])
+            book = _read_ledger(found["data"][DOCUMENT_KEY]).book
             jobs = await _read(api, HYBRID_JOBS, HybridJob)
         finally:
             await api.close()
@@ -46,9 +51,37 @@ async def audit_policy(context: str | None, operator_namespace: str, name: str) 
     return audit(book, held, complete=False)  # a cluster's jobs are deleted as time goes by
 
 
-def _book(document: str) -> Book:
+async def settle_outcome(context: str | None, operator_namespace: str, name: str, key: Key, cost: Decimal) -> None:
+    """Charge what somebody found out that an attempt cost. Raises ClientError.
+
+    The ledger is written as the operator left it, with its resource version: the operator finds what has changed, and
+    goes on from there.
+    """
+    with in_words(f"the ledger of policy {name}"):
+        api = await UserApi.connect(context)
+        try:
+            for _ in range(_TRIES):
+                found = await api.get(CONFIG_MAPS, operator_namespace, ledger_name(name))
+                written = _read_ledger(found["data"][DOCUMENT_KEY])
+                try:
+                    book = settle_by_hand(written.book, key, cost, datetime.now(UTC))
+                except NotUnknownError as error:
+                    raise ClientError(str(error)) from error
+                found["data"][DOCUMENT_KEY] = dump(written.model_copy(update={"book": book}))
+                try:
+                    await api.replace(CONFIG_MAPS, operator_namespace, ledger_name(name), found)
+                    return
+                except ApiError as error:
+                    if error.status != 409:
+                        raise
+        finally:
+            await api.close()
+    raise ClientError(f"the ledger of policy {name} changed each time that it was to be written: try again")
+
+
+def _read_ledger(document: str) -> Written:
     try:
-        return load(document).book
+        return load(document)
     except LedgerDocumentError as error:
         raise ClientError(str(error)) from error
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.policy import PolicySpec, QuantumBackendPolicy
 from hybridjob.api.status import AttemptStatus
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.cache import Cache
@@ -18,10 +18,12 @@ from hybridjob.cluster.payloads import store_payload
 from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
 from hybridjob.cluster.views import UID_LABEL, PodView
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
-from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
-from hybridjob.engine.pricing import ZERO, display
+from hybridjob.engine.ledger import SettleRequest, UnknownRequest
+from hybridjob.engine.pricing import display
+from hybridjob.engine.reservations import settlement
 
 _START_PATIENCE = timedelta(seconds=60)
 """How long the API server may refuse a solver's Job (a quota, an admission webhook) before the attempt is given up."""
@@ -130,8 +132,8 @@ class Executor:
                 await self._start(job, policy, action)
             case CancelAttempt(attempt=number):
                 await self._cancel(uid, number)
-            case Settle(attempt=number, amount=amount):
-                await self._ledger.settle(policy.metadata.name, uid, number, amount)
+            case Settle() | KeepReserved():
+                await self._ledger.settle(policy.metadata.name, settlement(uid, action))
             case Note():
                 pass  # noted already
         return None
@@ -191,20 +193,29 @@ class Executor:
             await self._api.delete(JOBS, view.namespace, view.name, view.uid)
 
     async def settle_orphan(self, uid: str) -> None:
-        """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: all of
-        it is charged, once nothing of the job runs any more. Where the job is there and never had such an attempt, it
-        is free."""
+        """Money that is held for a job that has ended or is gone, and that no attempt of its status answers for: once
+        nothing of the job runs any more, nobody will know what it cost. Where the job is there and never had such an
+        attempt, it is free."""
         now, attempts = self._clock(), self._cache.attempts(uid)
         if any(not _has_ended(seen, now) for seen in attempts.values()):
             return
         record = self._cache.jobs.get(uid)
         begun = record.attempts if record is not None and not record.deleted else None
         for policy, entry in list(self._ledger.open_entries()):
-            if entry.job_uid == uid:
-                existed = begun is None or entry.attempt <= begun or entry.attempt in attempts
-                amount = entry.amount if existed else ZERO
-                log.warning("charges %s for a job that has ended", display(amount, entry.unit), extra={"uid": uid})
-                await self._ledger.settle(policy, uid, entry.attempt, amount)
+            if entry.job_uid != uid or entry.state == "Unknown":
+                continue
+            if begun is None or entry.attempt <= begun or entry.attempt in attempts:
+                until = now + timedelta(seconds=self._reconcile_seconds(policy))
+                money = display(entry.amount, entry.unit)
+                log.warning("%s stay reserved: nobody knows what became of them", money, extra={"uid": uid})
+                await self._ledger.settle(policy, UnknownRequest(entry.key, int(until.timestamp())))
+            else:
+                await self._ledger.settle(policy, SettleRequest(entry.key, 0))
+
+    def _reconcile_seconds(self, policy: str) -> int:
+        record = self._cache.policies.get(policy)
+        spec = record.policy.spec if record is not None and record.policy is not None else PolicySpec()
+        return spec.reconcile_seconds
 
 
 def _has_ended(seen: Observed, now: datetime) -> bool:

@@ -23,12 +23,12 @@ from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS
 from hybridjob.engine import budgets, reservations
-from hybridjob.engine.accounts import Series, to_micros
+from hybridjob.engine.accounts import Series
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest
+from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest, UnknownRequest
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
 
 LABELS = {"app.kubernetes.io/managed-by": "hybridjob", "app.kubernetes.io/component": "ledger"}
@@ -83,15 +83,32 @@ class ClusterLedger:
         await self._repaired(policy)
         return reservations.answered(wanted, await self._writer(policy).ask(reservations.request(job, wanted)))
 
-    async def settle(self, policy: str, uid: str, attempt: int, amount: Decimal) -> None:
-        """Charge an attempt, once: settling again changes nothing. Raises as `reserve` does."""
+    async def settle(self, policy: str, request: SettleRequest | UnknownRequest) -> None:
+        """Do what the end of an attempt asks, once: asking again changes nothing. Raises as `reserve` does."""
         await self._repaired(policy)
-        if (uid, attempt) in self.book(policy).entries:
-            await self._writer(policy).ask(SettleRequest((uid, attempt), to_micros(amount)))
+        if request.key in self.book(policy).entries:
+            await self._writer(policy).ask(request)
+
+    async def charge_overdue(self) -> list[Entry]:
+        """Charge what has stayed unknown for as long as its policy allows; what was charged. Raises as `reserve`
+        does.
+
+        A person may find out and settle by hand, in the ConfigMap: that is looked for first.
+        """
+        for policy, writer in list(self._writers.items()):
+            if writer.book.unknown():
+                try:
+                    await writer.look()
+                except ApiError as error:
+                    raise LedgerError(f"the ledger of policy {policy} cannot be read: {error}") from error
+        now = self._clock()
+        asked = [(writer, request) for writer in self._writers.values() for request in writer.book.overdue(now)]
+        answers = await asyncio.gather(*(writer.ask(request) for writer, request in asked))
+        return [answer.entry for answer in answers if answer.entry is not None]
 
     async def note(self, policy: str, request: NoteRequest) -> None:
-        """Note something besides money. What cannot be written is lost: no job waits for it, unless it asks to be a
-        probe. Then this raises as `reserve` does."""
+        """Note something that moves no money. What cannot be written is lost: no job waits for it, unless it asks to be
+        a probe. Then this raises as `reserve` does."""
         try:
             await self._repaired(policy)
             await self._writer(policy).ask(request)
@@ -172,6 +189,8 @@ class _Writer:
         self._wrote = False
         self._lost: LedgerLostError | None = None
         self._waiting: list[_Waiter] = []
+        self._at_work = asyncio.Lock()
+        """Held while the ConfigMap is read or written."""
         self._writing: asyncio.Task[None] | None = None
 
     async def take(self, item: Object) -> None:
@@ -223,6 +242,15 @@ class _Writer:
     async def _write(self, requests: list[Request]) -> list[Answer]:
         """Apply the requests to the newest book and write it. They may have been applied before: doing twice what a
         request asks is doing it once, so a write that was not answered is simply done again."""
+        async with self._at_work:
+            return await self._write_in_turn(requests)
+
+    async def look(self) -> None:
+        """Take in what a person has settled by hand. Raises as `_read_again` does."""
+        async with self._at_work:
+            await self._read_again()
+
+    async def _write_in_turn(self, requests: list[Request]) -> list[Answer]:
         for attempt in range(_WRITES):
             book, answers = self.book.apply(requests, self._clock())
             if not any(answer.done for answer in answers):

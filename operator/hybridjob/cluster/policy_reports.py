@@ -16,6 +16,8 @@ from hybridjob.cluster.ledger import ClusterLedger, LedgerError
 from hybridjob.cluster.metrics import Metrics
 from hybridjob.engine.backend_report import backend_report
 from hybridjob.engine.budgets import budget_report
+from hybridjob.engine.pricing import display
+from hybridjob.engine.unknown_outcomes import unknown_report
 
 _PERIOD_SECONDS = 5.0
 
@@ -38,6 +40,7 @@ class PolicyReports:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
+            await self._charge_overdue()
             for record in list(self._cache.policies.values()):
                 try:
                     await self._report(record)
@@ -47,6 +50,22 @@ class PolicyReports:
                     if error.status not in (404, 409):  # it is gone, or has changed: the next round sees that
                         log.warning("a policy's status cannot be written: %s", error, extra={"policy": record.name})
             await asyncio.sleep(_PERIOD_SECONDS)
+
+    async def _charge_overdue(self) -> None:
+        """Charge what has stayed unknown for too long, also under a policy that is gone."""
+        try:
+            for entry in await self._ledger.charge_overdue():
+                log.warning(
+                    "charges all of %s for attempt %d of job %s/%s on %s: nobody found out what it cost",
+                    display(entry.amount, entry.unit),
+                    entry.attempt,
+                    entry.namespace,
+                    entry.job,
+                    entry.backend,
+                    extra={"uid": entry.job_uid},
+                )
+        except LedgerError as error:
+            log.error("%s", error)
 
     async def _report(self, record: PolicyRecord) -> None:
         await self._give_alerts(record)
@@ -100,4 +119,5 @@ class PolicyReports:
             budgets=budget_report(record.policy, book, now),
             backends=backend_report(record.policy, book, now),
             open_reservations=len(book.entries),
+            unknown_outcomes=unknown_report(book),
         )

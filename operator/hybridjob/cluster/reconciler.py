@@ -178,6 +178,7 @@ class Reconciler:
         return Facts(
             attempts=observe(observed, attempts, limits, now) | dict(self._executor.refused(uid)),
             reservation=memory.answered or self._ledger.reservation(policy.metadata.name, uid, following),
+            begun=book.begun(uid, following),
             used=self._ledger.used(policy, job, now),
             breakers=book.breakers,
             latencies=book.latencies,

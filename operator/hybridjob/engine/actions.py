@@ -44,13 +44,24 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class KeepReserved:
+    """The attempt is over, and nobody knows what it cost: all of it is charged at `until`, unless somebody finds
+    out."""
+
+    attempt: int
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Note:
-    """Ask the policy's book to note something besides money. What becomes of it is seen in the book."""
+    """Ask the policy's book to note something that moves no money. What becomes of it is seen in the book."""
 
     request: NoteRequest
 
 
-Action = Reserve | StartAttempt | CancelAttempt | Settle | Note
+Settlement = Settle | KeepReserved
+"""What the end of an attempt does to its money."""
+Action = Reserve | StartAttempt | CancelAttempt | Settlement | Note
 
 
 @dataclass(frozen=True)

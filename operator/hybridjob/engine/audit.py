@@ -36,12 +36,17 @@ def audit(book: Book, jobs: Sequence[HybridJob], *, complete: bool) -> list[Find
 
 def _entry(entry: Entry, job: HybridJob | None) -> Finding | None:
     """Money that is held, and for what."""
+    if entry.state == "Unknown":
+        return None  # the book knows that it has ended, and charges it in time
     held = f"{display(entry.amount, entry.unit)} held for job {entry.namespace}/{entry.job}, attempt {entry.attempt}"
     if job is None:
         charge = SettleRequest(entry.key, entry.micros)
         return Finding(f"{held}: the job is gone, and nobody saw its end; all of it is to be charged", charge)
     attempts = job.status.attempts if job.status else []
     attempt = next((a for a in attempts if a.number == entry.attempt), None)
+    if attempt is not None and attempt.state not in _OPEN and attempt.cost is None:
+        charge = SettleRequest(entry.key, entry.micros)
+        return Finding(f"{held}: it has ended, and nobody knows what it cost; all of it is to be charged", charge)
     if attempt is not None and attempt.state not in _OPEN:
         cost = attempt.cost or ZERO
         return Finding(
@@ -64,20 +69,23 @@ def _without_entry(book: Book, job: HybridJob) -> Iterator[Finding]:
 
 
 def _totals(book: Book, jobs: Iterable[HybridJob], complete: bool) -> Iterator[Finding]:
-    charged: dict[str, Decimal] = {}
+    least: dict[str, Decimal] = {}
+    most: dict[str, Decimal] = {}
     for job in jobs:
         for attempt in job.status.attempts if job.status else []:
             unsettled = (job.metadata.uid or "", attempt.number) in book.entries
             currency = _currency(attempt)
-            if attempt.cost and currency is not None and not unsettled:
-                charged[currency] = charged.get(currency, ZERO) + attempt.cost
+            if currency is None or unsettled or attempt.state in _OPEN:
+                continue
+            least[currency] = least.get(currency, ZERO) + (attempt.cost or ZERO)
+            unknown = attempt.reserved if attempt.cost is None else attempt.cost
+            most[currency] = most.get(currency, ZERO) + (unknown or ZERO)
     totals = {unit: from_micros(account.committed) for unit, account in book.totals().items()}
-    for unit in sorted(charged.keys() | totals.keys()):
-        jobs_say, book_says = charged.get(unit, ZERO), totals.get(unit, ZERO)
-        if jobs_say > book_says or (complete and jobs_say != book_says):
-            yield Finding(
-                f"{display(book_says, unit)} are charged, and the jobs' attempts cost {display(jobs_say, unit)}"
-            )
+    for unit in sorted(least.keys() | totals.keys()):
+        low, high, book_says = least.get(unit, ZERO), most.get(unit, ZERO), totals.get(unit, ZERO)
+        if book_says < low or (complete and book_says > high):
+            cost = display(low, unit) if low == high else f"between {low:f} and {display(high, unit)}"
+            yield Finding(f"{display(book_says, unit)} are charged, and the jobs' attempts cost {cost}")
 
 
 def _currency(attempt: AttemptStatus) -> str | None:

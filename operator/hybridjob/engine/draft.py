@@ -7,6 +7,7 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import (
+    CLASSICAL_BACKEND,
     FALLBACK_REASONS,
     MAX_ATTEMPTS_KEPT,
     AttemptStatus,
@@ -20,7 +21,7 @@ from hybridjob.api.status import (
     Route,
     WaitingStatus,
 )
-from hybridjob.engine.actions import Action, CancelAttempt, Note, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, Settle, StartAttempt
 from hybridjob.engine.breaker import ProbeRequest, ReleaseRequest, ReportRequest
 from hybridjob.engine.breaker_gate import rules_of
 from hybridjob.engine.conditions import conditions_of
@@ -28,8 +29,9 @@ from hybridjob.engine.facts import AttemptFacts, Facts
 from hybridjob.engine.faults import Kind, kind_of
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, sample_of
+from hybridjob.engine.ledger import SubmitRequest
 from hybridjob.engine.lifecycle import TERMINAL
-from hybridjob.engine.outcomes import end_attempt
+from hybridjob.engine.outcomes import end_attempt, lose_attempt
 from hybridjob.engine.policies import rate_card_of
 from hybridjob.engine.pricing import ZERO
 from hybridjob.engine.routing import Option
@@ -73,17 +75,27 @@ class Draft:
     def _adopt(self) -> None:
         """Take up attempts that exist and are not in the status: the write that should have followed their start was
         lost. They are never started again, and never as something else."""
-        while (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:
-            if facts.route is None or facts.backend is None or len(self.attempts) == MAX_ATTEMPTS_KEPT:
-                return
+        while len(self.attempts) < MAX_ATTEMPTS_KEPT and (found := self._untold_attempt()) is not None:
+            route, backend = found
             # A new way is begun only after the one before was given up, which was in the lost write, too.
             # With Hedged, the classical solver runs beside the quantum one.
-            beside = {"Quantum", "Classical"} - {facts.route} if self.spec.strategy == "Hedged" else set()
+            beside = {"Quantum", "Classical"} - {route} if self.spec.strategy == "Hedged" else set()
             lost = "another way was begun; why, was lost with the operator"
             self.cancel_attempts("BackendUnavailable", lost, [a for a in self.attempts if a.route not in beside])
-            if facts.route == "Classical" and self.spec.strategy == "QuantumFirst" and self.fallback is None:
+            if route == "Classical" and self.spec.strategy == "QuantumFirst" and self.fallback is None:
                 self._recall_fallback()
-            self.add_attempt(facts.route, facts.backend)
+            self.add_attempt(route, backend)
+
+    def _untold_attempt(self) -> tuple[Route, str] | None:
+        """The route and the backend of the next attempt, where it exists, or has existed, and the status does not tell
+        of it."""
+        number, reservation = len(self.attempts) + 1, self.facts.reservation
+        facts = self.facts.attempts.get(number)
+        if facts is not None and facts.route is not None and facts.backend is not None:
+            return facts.route, facts.backend
+        if number in self.facts.begun and reservation is not None and reservation.attempt == number:
+            return "Classical" if reservation.backend == CLASSICAL_BACKEND else "Quantum", reservation.backend
+        return None
 
     def _recall_fallback(self) -> None:
         """The classical solver was started, so the quantum route had been given up; why, was in the lost write too."""
@@ -116,32 +128,42 @@ class Draft:
         return attempt
 
     def _observe_attempt(self, index: int, attempt: AttemptStatus, facts: AttemptFacts | None) -> None:
-        if facts is None and attempt.state == "Cancelling":
-            self._end(index, attempt.model_copy(update={"state": "Cancelled", "end_time": self.now}))
+        if facts is None and (attempt.state == "Cancelling" or self._is_paid_and_begun(attempt)):
+            self._end(index, lose_attempt(attempt, self.now, begun=self._is_paid_and_begun(attempt)))
         elif facts is None:
             # It should exist and does not: the process that was to start it, or ran it, is gone.
             self.actions.append(StartAttempt(attempt.number, attempt.route, attempt.backend))
             self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
         elif facts.end_time is not None:
-            ended = end_attempt(attempt, facts)
+            ended = end_attempt(attempt, facts, begun=attempt.number in self.facts.begun)
             self.tell_breaker(ended, kind_of(ended, facts), facts.end_time)
             self._end(index, ended)
         elif attempt.state == "Cancelling":
             self.actions.append(CancelAttempt(attempt.number))
             if facts.start_time is not None and attempt.start_time is None:  # it has cost something by now
-                self.attempts[index] = attempt.model_copy(update={"start_time": facts.start_time})
+                self._begun(index, attempt.model_copy(update={"start_time": facts.start_time}))
             self.wakes.append(self.now + _CANCEL_AGAIN)  # its end may come without a word: a node can be lost
         elif facts.start_time is not None and attempt.start_time is None:
-            self.attempts[index] = attempt.model_copy(update={"state": "Running", "start_time": facts.start_time})
+            self._begun(index, attempt.model_copy(update={"state": "Running", "start_time": facts.start_time}))
         elif facts.start_time is None and facts.held is not None:
             # A queue took its place away again: it starts anew, and this is no failure.
             self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
 
+    def _is_paid_and_begun(self, attempt: AttemptStatus) -> bool:
+        begun = attempt.start_time is not None or attempt.number in self.facts.begun
+        return attempt.reserved is not None and begun
+
+    def _begun(self, index: int, attempt: AttemptStatus) -> None:
+        self.attempts[index] = attempt
+        if attempt.reserved is not None:
+            self.actions.append(Note(SubmitRequest((self.job.metadata.uid or "", attempt.number))))
+
     def _end(self, index: int, ended: AttemptStatus) -> None:
-        if ended.reserved is not None:
-            if ended.cost is None:
-                ended = ended.model_copy(update={"cost": ended.reserved if ended.start_time else ZERO})
-            self.actions.append(Settle(ended.number, ended.cost or ZERO))
+        if ended.cost is not None:
+            self.actions.append(Settle(ended.number, ended.cost))
+        elif ended.reserved is not None:
+            patience = timedelta(seconds=self.policy.spec.reconcile_seconds)
+            self.actions.append(KeepReserved(ended.number, self.now + patience))
         self.attempts[index] = ended
         self._tell_duration(ended)
 
@@ -267,12 +289,19 @@ class Draft:
 
     def spent_or_held(self, currency: str | None) -> Decimal:
         """What the attempts have cost, or may still cost."""
-        return self._held(currency) + self.spent(currency)
+        return self._charged(currency) + _reserved(self._priced_in(currency))
 
     def spent(self, currency: str | None) -> Decimal:
-        """What the attempts that ended have cost in this currency: those in others are never converted."""
-        costs = (a.cost for a in self.attempts if a.cost and a.rate_card and a.rate_card.currency == currency)
-        return sum(costs, ZERO)
+        """What the attempts that ended have cost at most."""
+        ended = [attempt for attempt in self._priced_in(currency) if attempt.state not in OPEN]
+        return self._charged(currency) + _reserved(ended)
+
+    def _charged(self, currency: str | None) -> Decimal:
+        return sum((attempt.cost or ZERO for attempt in self._priced_in(currency)), ZERO)
+
+    def _priced_in(self, currency: str | None) -> list[AttemptStatus]:
+        """The attempts with prices in this currency: those in others are never converted."""
+        return [a for a in self.attempts if a.rate_card is not None and a.rate_card.currency == currency]
 
     def _cost(self) -> CostStatus:
         before = self.previous.cost
@@ -280,17 +309,11 @@ class Draft:
         if self.chosen is not None:
             estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
         return CostStatus(
-            currency=currency, estimated=estimated, reserved=self._held(currency), actual=self.spent(currency)
+            currency=currency,
+            estimated=estimated,
+            reserved=_reserved(self._priced_in(currency)),
+            actual=self._charged(currency),
         )
-
-    def _held(self, currency: str | None) -> Decimal:
-        """What is held for the attempts under way, in this currency."""
-        held = (
-            a.reserved
-            for a in self.attempts
-            if a.reserved and a.state in OPEN and a.rate_card and a.rate_card.currency == currency
-        )
-        return sum(held, ZERO)
 
     def _latency(self, ended: bool, starts: list[datetime]) -> LatencyStatus:
         return LatencyStatus(
@@ -298,6 +321,11 @@ class Draft:
             run_seconds=round(sum(a.run_seconds or 0.0 for a in self.attempts), 3) if starts else None,
             total_seconds=_seconds(self.created, self.now) if ended else None,
         )
+
+
+def _reserved(attempts: Sequence[AttemptStatus]) -> Decimal:
+    """What is held for those that are under way, and for those that ended and nobody knows the cost of."""
+    return sum((a.reserved for a in attempts if a.reserved is not None and a.cost is None), ZERO)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -103,6 +103,8 @@ class Facts:
     attempts: Mapping[int, AttemptFacts] = field(default_factory=lambda: MappingProxyType({}))
     """By attempt number."""
     reservation: ReservationFacts | None = None
+    begun: frozenset[int] = frozenset()
+    """The attempts that money is reserved for, and that the policy's book knows to have begun."""
     used: Mapping[Series, Decimal] = field(default_factory=lambda: MappingProxyType({}))
     """What is committed and reserved now, of every series that a budget counts which applies to the job."""
     load: PolicyLoad = PolicyLoad()

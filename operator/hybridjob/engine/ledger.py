@@ -3,7 +3,7 @@
 Money moves through an entry, one for each attempt that is under way:
 
     reserve ──> Reserved ──> Submitted ──> settled: folded into the accounts' totals, and the entry is gone
-                    └────> Unknown ────┘   stays reserved until somebody finds out
+                    └────> Unknown ────┘   stays reserved until somebody finds out, or its time is over
 
 Two rules hold for every operation. Doing it twice is doing it once: the key is the job's uid and the attempt's number.
 And whatever order they come in, what an account has committed and reserved stays within each limit that a reservation
@@ -48,6 +48,8 @@ class Entry:
     """When it was reserved, in seconds since 1970: it belongs to the periods that hold this instant, also when it ends
     in a later one."""
     state: EntryState = "Reserved"
+    until: int | None = None
+    """When all of it is charged, in seconds since 1970, where nobody knows what became of the attempt."""
 
     @property
     def key(self) -> Key:
@@ -89,16 +91,18 @@ class ReserveRequest:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """Note that the provider may have the task now."""
+    """Note that the attempt has begun: the provider may have the task now."""
 
     key: Key
 
 
 @dataclass(frozen=True)
 class UnknownRequest:
-    """Note that nobody knows what became of the attempt. Its money stays reserved."""
+    """Note that the attempt is over, and that nobody knows what it cost. Its money stays reserved until somebody finds
+    out; from `until` on, in seconds since 1970, all of it is due."""
 
     key: Key
+    until: int
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,9 @@ class AlertRequest:
     alert: str
 
 
-NoteRequest = BreakerRequest | DurationRequest | HedgeRequest
-"""What is noted besides money."""
-Request = ReserveRequest | SubmitRequest | UnknownRequest | SettleRequest | AlertRequest | NoteRequest
+NoteRequest = SubmitRequest | BreakerRequest | DurationRequest | HedgeRequest
+"""What is noted and moves no money."""
+Request = ReserveRequest | UnknownRequest | SettleRequest | AlertRequest | NoteRequest
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,20 @@ class Book:
         """The micros that are committed and reserved in the periods from `since` on."""
         return sum(account.committed + account.reserved for account in self.window(series, since))
 
+    def begun(self, uid: str, attempts: int) -> frozenset[int]:
+        """Those of a job's first so many attempts that have begun, and that money is reserved for."""
+        entries = ((number, self.entries.get((uid, number))) for number in range(1, attempts + 1))
+        return frozenset(number for number, entry in entries if entry is not None and entry.state != "Reserved")
+
+    def unknown(self) -> list[Entry]:
+        """What is reserved for attempts that nobody knows the cost of, the first to be charged first."""
+        found = (entry for entry in self.entries.values() if entry.state == "Unknown")
+        return sorted(found, key=lambda entry: (entry.until or 0, entry.key))
+
+    def overdue(self, now: datetime) -> list[SettleRequest]:
+        """The charges for what has stayed unknown for as long as it may."""
+        return [_whole(entry) for entry in self.unknown() if (entry.until or 0) <= now.timestamp()]
+
     def totals(self) -> dict[str, Account]:
         """What was ever charged and is reserved now, by unit, whether or not a budget asks for it."""
         return {series.unit: periods[0] for series, periods in self.accounts.items() if series == _total(series.unit)}
@@ -222,9 +240,9 @@ class _Draft:
             case SettleRequest(key=key, micros=micros):
                 return self._settle(key, micros)
             case SubmitRequest(key=key):
-                return self._mark(key, "Submitted")
-            case UnknownRequest(key=key):
-                return self._mark(key, "Unknown")
+                return self._mark(key, "Submitted", None)
+            case UnknownRequest(key=key, until=until):
+                return self._mark(key, "Unknown", until)
             case AlertRequest():
                 return self._alert(request)
             case ReportRequest() | ProbeRequest() | ReleaseRequest():
@@ -242,6 +260,8 @@ class _Draft:
         existing = self.entries.get(entry.key)
         if existing is not None:
             return Answer(existing, done=False)
+        if len(self.entries) >= MAX_OPEN_ENTRIES:
+            self._charge_oldest_unknown()
         if len(self.entries) >= MAX_OPEN_ENTRIES:
             return Answer(
                 done=False,
@@ -287,12 +307,19 @@ class _Draft:
         self.count(entry, reserved=-entry.micros, committed=max(0, micros))
         return Answer(entry)
 
-    def _mark(self, key: Key, state: EntryState) -> Answer:
+    def _mark(self, key: Key, state: EntryState, until: int | None) -> Answer:
         entry = self.entries.get(key)
-        if entry is None or entry.state == state:
+        if entry is None or entry.state in (state, "Unknown"):
             return Answer(entry, done=False)
-        self.entries[key] = replace(entry, state=state)
+        self.entries[key] = replace(entry, state=state, until=until)
         return Answer(self.entries[key])
+
+    def _charge_oldest_unknown(self) -> None:
+        """Make room for work: to charge all that was reserved is what would become of it anyway."""
+        unknown = [entry for entry in self.entries.values() if entry.state == "Unknown"]
+        if unknown:
+            oldest = _whole(min(unknown, key=lambda entry: entry.until or 0))
+            self._settle(oldest.key, oldest.micros)
 
     def _alert(self, request: AlertRequest) -> Answer:
         account = self.accounts.get(request.series, {}).get(request.start)
@@ -326,6 +353,10 @@ class _Draft:
                     if account.holds(entry.time):
                         yield periods, account
                         break
+
+
+def _whole(entry: Entry) -> SettleRequest:
+    return SettleRequest(entry.key, entry.micros)
 
 
 def _total(unit: str) -> Series:

@@ -47,6 +47,7 @@ class _Entry(Model):
     micros: Micros
     time: Count
     state: EntryState
+    until: Count | None = None
 
 
 class _Outcome(Model):
@@ -134,6 +135,7 @@ def dump(written: Written) -> str:
             micros=e.micros,
             time=e.time,
             state=e.state,
+            until=e.until,
         )
         for e in book.entries.values()
     ]
@@ -177,7 +179,7 @@ def load(text: str) -> Written:
         for a in document.accounts
     ]
     entries = [
-        Entry(e.job_uid, e.attempt, e.namespace, e.job, e.backend, e.unit, e.micros, e.time, e.state)
+        Entry(e.job_uid, e.attempt, e.namespace, e.job, e.backend, e.unit, e.micros, e.time, e.state, e.until)
         for e in document.entries
     ]
     breakers = {b.backend: _load_breaker(b) for b in document.breakers}

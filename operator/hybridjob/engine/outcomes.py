@@ -11,13 +11,14 @@ from hybridjob.engine.facts import AttemptFacts
 from hybridjob.engine.pricing import ZERO, charge
 
 
-def end_attempt(attempt: AttemptStatus, facts: AttemptFacts) -> AttemptStatus:
-    """The attempt as it stands after its end."""
+def end_attempt(attempt: AttemptStatus, facts: AttemptFacts, *, begun: bool = False) -> AttemptStatus:
+    """The attempt as it stands after its end. `begun`: whether its solver is known to have run, though the facts may
+    not say when. It has no cost where nobody knows what it cost."""
     changes: dict[str, object] = {
         "start_time": facts.start_time,
         "end_time": facts.end_time,
         "exit_code": facts.exit_code,
-        "cost": _cost(attempt, facts),
+        "cost": _cost(attempt, facts, begun),
         "queue_seconds": _seconds(attempt.created_time, facts.start_time or facts.end_time),
         "run_seconds": _seconds(facts.start_time, facts.end_time),
     }
@@ -37,6 +38,16 @@ def end_attempt(attempt: AttemptStatus, facts: AttemptFacts) -> AttemptStatus:
     else:
         changes |= {"state": "Failed", "reason": _reason(facts.exit_code), "message": _message(facts)}
     return attempt.model_copy(update=changes)
+
+
+def lose_attempt(attempt: AttemptStatus, now: datetime, *, begun: bool) -> AttemptStatus:
+    """The attempt as it stands when it is found to be gone: it was cancelled, or it had begun, and nothing is left to
+    tell what it did."""
+    if attempt.state == "Cancelling":
+        cost = ZERO if attempt.reserved is not None and not begun else None
+        return attempt.model_copy(update={"state": "Cancelled", "end_time": now, "cost": cost})
+    message = "its solver has begun and is gone; what it did, nobody knows"
+    return attempt.model_copy(update={"state": "Failed", "reason": "SolverFailed", "message": message, "end_time": now})
 
 
 def may_retry(attempt: AttemptStatus) -> bool:
@@ -77,22 +88,21 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _cost(attempt: AttemptStatus, facts: AttemptFacts) -> Decimal | None:
-    """What to charge. Without a verdict nobody knows what the provider did, so all that was reserved is charged, unless
-    the price is by time, which the runtime measured, or the solver never began."""
+def _cost(attempt: AttemptStatus, facts: AttemptFacts, begun: bool) -> Decimal | None:
+    """What to charge. None where nobody knows what the provider did: there is no verdict, or one that does not tell,
+    and the price is not by time, which the runtime measured."""
     if attempt.reserved is None:
         return None
     if facts.start_time is None:
-        return ZERO
+        return None if begun else ZERO
     card = attempt.rate_card
     if card is None:
-        return attempt.reserved
+        return None
     # A classical solver reports what it used of a quantum backend: nothing.
     usage = facts.verdict.usage if facts.verdict is not None and attempt.route == "Quantum" else None
     if usage is None and card.formula in ("PerSecond", "PerHour"):
         usage = Usage(seconds=_seconds(facts.start_time, facts.end_time) or 0.0)
-    cost = charge(card, usage) if usage is not None else None
-    return attempt.reserved if cost is None else cost
+    return charge(card, usage) if usage is not None else None
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -1,10 +1,10 @@
-"""Between a job's reservation, as the engine sees it, and an entry in the book, as a ledger does."""
+"""Between a job's money, as the engine sees it, and an entry in the book, as a ledger does."""
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.engine.accounts import to_micros
-from hybridjob.engine.actions import Reserve
+from hybridjob.engine.actions import KeepReserved, Reserve, Settlement
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Entry, ReserveRequest
+from hybridjob.engine.ledger import Answer, Entry, ReserveRequest, SettleRequest, UnknownRequest
 
 
 def request(job: HybridJob, wanted: Reserve) -> ReserveRequest:
@@ -35,3 +35,11 @@ def answered(wanted: Reserve, answer: Answer) -> ReservationFacts:
 
 def granted(entry: Entry) -> ReservationFacts:
     return ReservationFacts(entry.attempt, entry.backend, entry.amount, granted=True)
+
+
+def settlement(uid: str, ended: Settlement) -> SettleRequest | UnknownRequest:
+    """What the end of a job's attempt asks of the book."""
+    key = uid, ended.attempt
+    if isinstance(ended, KeepReserved):
+        return UnknownRequest(key, int(ended.until.timestamp()))
+    return SettleRequest(key, to_micros(ended.amount))

@@ -12,11 +12,12 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
-from hybridjob.engine.accounts import Series, to_micros
+from hybridjob.engine.accounts import Key, Series
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request, SettleRequest
+from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.unknown_outcomes import settle_by_hand
 from hybridjob.local.database import Immediate, StateError
 
 SCHEMA = """
@@ -39,12 +40,18 @@ class Ledger:
             (answer,) = self.apply(policy, [reservations.request(job, wanted)])
         return reservations.answered(wanted, answer)
 
-    def settle(self, policy: str, uid: str, attempt: int, amount: Decimal) -> None:
-        """Charge an attempt, once: settling again changes nothing. Runs inside the caller's transaction."""
-        self.apply(policy, [SettleRequest((uid, attempt), to_micros(amount))])
+    def charge_overdue(self, policy: str) -> None:
+        """Charge what has stayed unknown for as long as the policy allows."""
+        with Immediate(self._connection):
+            self.apply(policy, self.book(policy).overdue(self._clock()))
+
+    def settle_by_hand(self, policy: str, key: Key, cost: Decimal) -> None:
+        """Charge what somebody found out that an attempt cost. Raises NotUnknownError."""
+        with Immediate(self._connection):
+            self._write(settle_by_hand(self.book(policy), key, cost, self._clock()))
 
     def note(self, policy: str, request: NoteRequest) -> None:
-        """Note something besides money."""
+        """Note something that moves no money."""
         with Immediate(self._connection):
             self.apply(policy, [request])
 
@@ -70,9 +77,12 @@ class Ledger:
         """Ask the book. Runs inside the caller's transaction."""
         book, answers = self.book(policy).apply(requests, self._clock())
         if any(answer.done for answer in answers):
-            self._connection.execute(
-                "INSERT INTO ledgers (policy, document) VALUES (?, ?)"
-                " ON CONFLICT (policy) DO UPDATE SET document = excluded.document",
-                (policy, dump(Written(book=book))),
-            )
+            self._write(book)
         return answers
+
+    def _write(self, book: Book) -> None:
+        self._connection.execute(
+            "INSERT INTO ledgers (policy, document) VALUES (?, ?)"
+            " ON CONFLICT (policy) DO UPDATE SET document = excluded.document",
+            (book.policy, dump(Written(book=book))),
+        )

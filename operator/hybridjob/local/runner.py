@@ -9,7 +9,7 @@ from typing import Protocol
 from hybridjob.api.common import memory_bytes
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.contract.progress import Progress
-from hybridjob.engine.actions import Action, CancelAttempt, Decision, Note, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import Action, CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.lifecycle import TERMINAL
@@ -60,7 +60,9 @@ class Runner:
         if self._cancels is None:
             self._cancels = asyncio.create_task(self._watch_cancels())
         self._changed[uid] = asyncio.Event()
-        self._count(self._store.get(uid))
+        stored = self._store.get(uid)
+        self._store.ledger.charge_overdue(stored.policy.metadata.name)
+        self._count(stored)
         self._drives[uid] = asyncio.create_task(self._drive(uid))
         return self._drives[uid]
 
@@ -122,6 +124,7 @@ class Runner:
             attempts=self._solvers.facts(stored.uid),
             reservation=answered
             or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
+            begun=book.begun(stored.uid, next_attempt),
             used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
             load=self._loads.of(stored.policy, stored.job, self._clock()),
             breakers=book.breakers,
@@ -151,12 +154,12 @@ class Runner:
                 self._solvers.cancel((stored.uid, number))
             case Note(request=request):
                 self._store.ledger.note(stored.policy.metadata.name, request)
-            case Settle():
+            case Settle() | KeepReserved():
                 pass  # written together with the status
         return None
 
     def _save(self, stored: StoredJob, decision: Decision) -> None:
-        settlements = [action for action in decision.actions if isinstance(action, Settle)]
+        settlements = [action for action in decision.actions if isinstance(action, Settle | KeepReserved)]
         if decision.status == stored.job.status and not settlements:
             return
         self._store.save_status(stored.uid, decision.status, settlements, self._clock())

@@ -18,9 +18,10 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.task import ProblemData
-from hybridjob.engine.actions import Settle
+from hybridjob.engine.actions import Settlement
 from hybridjob.engine.audit import Finding, audit
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
+from hybridjob.engine.reservations import settlement
 from hybridjob.local import ledger
 from hybridjob.local.database import BUSY_SECONDS, Immediate, StateError, UnknownJobError
 from hybridjob.local.ledger import Ledger
@@ -240,7 +241,7 @@ class Store:
         )
         return [_stored_job(*row) for row in rows]
 
-    def save_status(self, uid: str, status: HybridJobStatus, settlements: Iterable[Settle], now: datetime) -> None:
+    def save_status(self, uid: str, status: HybridJobStatus, settlements: Iterable[Settlement], now: datetime) -> None:
         """Settle attempts and write the status in one transaction, so that neither is ever seen without the other."""
         with Immediate(self._connection):
             before, policy = self._connection.execute(
@@ -249,8 +250,7 @@ class Store:
             old = HybridJobStatus.model_validate_json(before) if before else HybridJobStatus()
             if old.state in TERMINAL or not is_legal(old.state, status.state):
                 raise StateError(f"job {uid}: the transition from {old.state} to {status.state} is not legal")
-            for settlement in settlements:
-                self.ledger.settle(policy, uid, settlement.attempt, settlement.amount)
+            self.ledger.apply(policy, [settlement(uid, ended) for ended in settlements])
             self._connection.execute(
                 "UPDATE jobs SET status = ?, ended = ? WHERE uid = ?",
                 (status.model_dump_json(by_alias=True, exclude_none=True), status.state in TERMINAL, uid),
