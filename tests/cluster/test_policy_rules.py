@@ -23,7 +23,7 @@ def maintenance(until: float) -> list[dict[str, str]]:
 def test_a_job_waits_for_a_backend_to_open_and_runs_on_it(
     cluster: Cluster, namespace: str, operator: OperatorProcess
 ) -> None:
-    cluster.apply(policy(namespace, aer(maintenance=maintenance(until=12))))
+    cluster.apply(policy(namespace, aer(maintenance=maintenance(until=12)), spreadSeconds=0))
     cluster.apply(hybrid_job(policyName=namespace, quantum=QUICK), namespace=namespace)
     held = wait_until(cluster, namespace, "job", lambda job: state(job) == "Held")
     assert held.status is not None

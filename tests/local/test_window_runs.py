@@ -23,7 +23,9 @@ def closed_for(seconds: float) -> dict[str, object]:
 
 
 def test_a_job_waits_for_its_backend_to_open(hybridjob_command: CommandLine, tmp_path: Path) -> None:
-    file = write_manifests(tmp_path / "job.yaml", policy(closed_for(6)), hybridjob(problem=ring(4), quantum={}))
+    file = write_manifests(
+        tmp_path / "job.yaml", policy(closed_for(6), spreadSeconds=0), hybridjob(problem=ring(4), quantum={})
+    )
     status = hybridjob_command("run", file, "-o", "json").object["status"]
     assert (status["state"], status["route"]) == ("Succeeded", "Quantum")
     assert "waiting" not in status

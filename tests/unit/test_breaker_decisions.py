@@ -183,9 +183,11 @@ class TestOpen:
         repair = {"startTime": "2026-01-31T11:00:00Z", "endTime": "2026-01-31T12:05:00Z", "reason": "repair"}
         drive = Drive(job(), guarded(backend(maintenance=[repair])))
         drive.faults("a", "b")
-        drive.at(0)
+        opening = drive.at(0).wake_time
         assert drive.status.state == "Held"
-        assert any(isinstance(action, Note) for action in drive.at(300).actions)  # open, and half-open
+        assert opening is not None
+        passed = (opening - START).total_seconds()
+        assert any(isinstance(action, Note) for action in drive.at(passed).actions)  # open, and half-open
 
 
 class TestProbe:

@@ -1,5 +1,6 @@
 """Jobs and windows: what waits, what wakes, what falls back, and what is refused."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
 from hybridjob.engine.routing import first_choice
 from hybridjob.engine.windows import window_report
+from support import build
 from support.build import START, after, backend, job, priced
 
 HOUR = 3600
@@ -27,12 +29,13 @@ def window(start: str = "15:00", until: str = "18:00", name: str = "open", **fie
 
 
 def policy(*backends: dict[str, Any], **spec: Any) -> QuantumBackendPolicy:
+    """Nobody is spread, unless it says so."""
     return QuantumBackendPolicy.model_validate(
         {
             "apiVersion": "hybridjob.dev/v1alpha1",
             "kind": "QuantumBackendPolicy",
             "metadata": {"name": "policy"},
-            "spec": {"backends": list(backends) or [backend()]} | spec,
+            "spec": {"backends": list(backends) or [backend()], "spreadSeconds": 0} | spec,
         },
         by_alias=True,
         by_name=False,
@@ -143,6 +146,67 @@ class TestWaiting:
         drive.at(121, Facts(attempts={1: crashed}))
         assert drive.status.state == "Held"
         assert drive.at(2 * HOUR, Facts(attempts={1: crashed})).actions == (StartAttempt(2, "Quantum", "aer"),)
+
+
+class TestSpread:
+    """Jobs that waited start one after the other."""
+
+    def start_of(self, uid: str, rules: QuantumBackendPolicy, **spec: Any) -> float:
+        """How many seconds after the opening at 14:00 UTC the job starts. It does so at the moment that it named."""
+        drive = Drive(rules, **spec)
+        drive.job = drive.job.model_copy(update={"metadata": drive.job.metadata.model_copy(update={"uid": uid})})
+        drive.at(0)
+        assert drive.status.waiting is not None
+        start = drive.status.waiting.until_time
+        assert start is not None
+        seconds = (start - after(2 * HOUR)).total_seconds()
+        assert drive.at(2 * HOUR + seconds - 0.001).actions == ()
+        assert drive.at(2 * HOUR + seconds).actions == (StartAttempt(1, "Quantum", "aer"),)
+        return seconds
+
+    def test_each_job_has_a_moment_of_its_own_within_half_a_minute(self) -> None:
+        starts = [self.start_of(f"uid-{number}", policy(windows=[window()], spreadSeconds=30)) for number in range(200)]
+        assert all(0 <= start < 30 for start in starts)
+        tally = Counter(int(start // 10) for start in starts)
+        assert all(40 < tally[third] < 95 for third in range(3))
+
+    def test_it_is_always_the_same_one(self) -> None:
+        rules = policy(windows=[window()], spreadSeconds=30)
+        assert self.start_of("a", rules) == self.start_of("a", rules)
+
+    def test_zero_starts_all_at_once(self) -> None:
+        assert self.start_of("a", policy(windows=[window()], spreadSeconds=0)) == 0
+
+    def test_the_default_is_half_a_minute(self) -> None:
+        assert build.policy().spec.spread_seconds == 30
+
+    def test_no_job_is_put_off_beyond_a_short_window(self) -> None:
+        rules = policy(windows=[window("15:00", "15:01")], spreadSeconds=3600)
+        assert all(self.start_of(f"uid-{number}", rules) < 60 for number in range(50))
+
+    def test_or_beyond_its_own_deadline(self) -> None:
+        rules = policy(windows=[window()], spreadSeconds=3600)
+        limits = LIMITS | {"queueDeadlineSeconds": 2 * HOUR + 10}
+        assert all(self.start_of(f"uid-{number}", rules, limits=limits) < 10 for number in range(50))
+
+    def test_a_job_that_comes_while_it_is_open_starts_at_once(self) -> None:
+        rules = policy(windows=[window("12:00")], spreadSeconds=3600)  # open since an hour
+        assert Drive(rules).at(0).actions == (StartAttempt(1, "Quantum", "aer"),)
+
+    def test_the_message_has_the_opening_and_what_follows_it(self) -> None:
+        drive = Drive(policy(windows=[window()], spreadSeconds=30))
+        drive.at(0)
+        assert drive.status.waiting is not None
+        assert drive.status.waiting.until_time is not None
+        later = (drive.status.waiting.until_time - after(2 * HOUR)).total_seconds()
+        assert later > 0
+        message = drive.status.message
+        assert "opens at 2026-01-31T14:00:00Z" in message
+        assert message.endswith(f"; this job starts {later:g} s later: those that waited are spread")
+        drive.at(2 * HOUR)
+        assert "aer: opened at 2026-01-31T14:00:00Z" in drive.status.message
+        assert drive.status.decision is not None
+        assert drive.status.decision.rejected[0].next_open == after(2 * HOUR)
 
 
 class TestOpen:

@@ -193,6 +193,9 @@ class PolicySpec(Resource):
     """When quantum work may start. Classical work always may."""
     windows_mode: WindowsMode | None = None
     """Allow, the default: only inside one of `windows`. Deny: never inside one of them."""
+    spread_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    """Jobs that waited for a backend to open start within so many seconds of that, each at its own moment: a thousand
+    at once would be a load that nobody needs. 0: all at once."""
     circuit_breaker: CircuitBreakerSpec | None = None
     """When a backend is left alone because it fails, each by itself. Without it, never."""
     latency: LatencySpec | None = None

@@ -285,7 +285,8 @@ class _Pass(Draft):
             self._fail("SolverFailed", f"no answer after {len(self.attempts)} attempts")
             return
         number = len(self.attempts) + 1
-        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent, self._excluded(), number)
+        excluded, deadline = self._excluded(), self._next_deadline()
+        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent, excluded, number, deadline)
         options, classical = choice.quantum(), choice.classical()
         usable = [o for o in ([classical] if self._route == "Classical" else options) if o.reason is None]
         chosen = next(filter(self._is_granted, usable), usable[0] if usable else None)

@@ -25,7 +25,7 @@ from hybridjob.engine.pricing import (
     workload,
 )
 from hybridjob.engine.quotas import shortfalls
-from hybridjob.engine.windows import closure
+from hybridjob.engine.windows import wait
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Option:
     """Whether what rules it out will pass: the job may wait."""
     passes_time: datetime | None = None
     """When, where that is known."""
+    next_open: datetime | None = None
+    """When its windows open, where they rule it out."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Choice:
     excluded: Mapping[str, Exclusion]
     attempt: int = 1
     """The number of the attempt that is weighed."""
+    deadline: datetime | None = None
+    """When it must have begun at the latest."""
 
     def quantum(self) -> list[Option]:
         """Every backend in order of preference: the job's order where it names some, the policy's otherwise."""
@@ -106,12 +110,22 @@ class Choice:
         option = self._priced(option, backend.rate_card, workload(self.job.spec, self.facts.problem_size))
         if option.reason is None:
             option = self._in_time(option)
-        if option.reason is None and (closed := closure(self.policy, backend, self.now)) is not None:
-            opens = closed.next_open
-            return replace(
-                option, reason="WindowClosed", message=closed.message, passes=opens is not None, passes_time=opens
-            )
+        if option.reason is None:
+            option = self._within_windows(option, backend)
         return self._past_breaker(option, backend) if option.reason is None else option
+
+    def _within_windows(self, option: Option, backend: BackendSpec) -> Option:
+        closed = wait(self.job, self.policy, backend, self.deadline, self.now)
+        if closed is None:
+            return option
+        return replace(
+            option,
+            reason="WindowClosed",
+            message=closed.message,
+            passes=closed.start_time is not None,
+            passes_time=closed.start_time,
+            next_open=closed.next_open,
+        )
 
     def _in_time(self, option: Option) -> Option:
         takes = latency.estimate(self.policy, option.backend, self.facts.latencies, self.now)
@@ -258,5 +272,5 @@ def _status(option: Option, reason: str, message: str) -> OptionStatus:
         currency=option.currency,
         reason=reason,
         message=message[:2048],
-        next_open=option.passes_time if option.reason == "WindowClosed" else None,
+        next_open=option.next_open,
     )

@@ -3,11 +3,13 @@
 Windows hold for starts only: what runs when a window closes runs on. They never hold back the classical solver.
 """
 
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import BackendSpec, BackendStatus, QuantumBackendPolicy
 from hybridjob.api.windows import HORIZON, Schedule
 
@@ -19,6 +21,8 @@ class Closure:
     message: str
     next_open: datetime | None
     """None where it does not open within the horizon."""
+    start_time: datetime | None = None
+    """When the job that waits for it may start: then, or shortly after."""
 
 
 def closure(policy: QuantumBackendPolicy, backend: BackendSpec, now: datetime) -> Closure | None:
@@ -31,6 +35,40 @@ def closure(policy: QuantumBackendPolicy, backend: BackendSpec, now: datetime) -
     if next_open is None:
         return Closure(f"{causes}; does not open within {HORIZON.days} days", None)
     return Closure(f"{causes}; opens at {_times(schedule, next_open)}", next_open)
+
+
+def wait(
+    job: HybridJob, policy: QuantumBackendPolicy, backend: BackendSpec, deadline: datetime | None, now: datetime
+) -> Closure | None:
+    """What keeps the job from starting on the backend: it is closed, or has just opened, and the job's own moment has
+    not come. None where nothing does: a job that comes while it is open starts at once."""
+    closed = closure(policy, backend, now)
+    schedule, spread = policy.spec.schedule(backend), timedelta(seconds=policy.spec.spread_seconds)
+    if closed is None:
+        since = max(job.metadata.creation_timestamp or now, now - spread)
+        if since >= now or schedule.is_open(since):
+            return None
+        opened = schedule.next_open(since, spread)
+        closed = Closure(f"opened at {_times(schedule, opened)}", opened) if opened is not None else None
+    if closed is None or closed.next_open is None:
+        return closed
+    later = _share(job, schedule, closed.next_open, spread, deadline)
+    start = closed.next_open + later
+    if start <= now:
+        return None
+    message = f"{closed.message}; this job starts {later.total_seconds():g} s later: those that waited are spread"
+    return replace(closed, start_time=start, message=message if later else closed.message)
+
+
+def _share(
+    job: HybridJob, schedule: Schedule, opened: datetime, spread: timedelta, deadline: datetime | None
+) -> timedelta:
+    """The job's part of the spread, always the same one. Where the window or the time of the job ends before the spread
+    does, the jobs are spread over what there is."""
+    ends = [opened + spread, schedule.next_change(opened, spread), deadline]
+    room = min(end for end in ends if end is not None) - opened
+    millis = max(0, room // timedelta(milliseconds=1))
+    return timedelta(milliseconds=millis * zlib.crc32((job.metadata.uid or "").encode()) >> 32)
 
 
 def window_report(policy: QuantumBackendPolicy, now: datetime) -> list[BackendStatus]:
