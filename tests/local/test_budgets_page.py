@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hybridjob.engine.actions import Reserve
-from hybridjob.engine.budgets import claims_of
+from hybridjob.engine.budgets import Claims
 from hybridjob.local.store import Store
 from support.build import START, job_of
 from support.command_line import REPOSITORY, CommandLine
@@ -54,7 +54,7 @@ def test_the_audit_agrees(team: CommandLine) -> None:
 def test_the_audit_finds_and_repairs_what_is_held_for_a_job_that_is_gone(team: CommandLine) -> None:
     store = Store(Path(team.state))
     rules = store.all()[0].policy
-    claims = claims_of(rules, "default", "garnet", "USD", START)
+    claims = Claims(rules, "default", START).of("garnet", "USD")
     wanted = Reserve(1, "garnet", rules.spec.budgets[0].limit / 40, "USD", START, claims)
     assert store.ledger.reserve("team", job_of("gone"), wanted).granted
     store.close()

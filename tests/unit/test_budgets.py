@@ -8,7 +8,7 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
-from hybridjob.engine.budgets import budget_report, claims_of, due_alerts
+from hybridjob.engine.budgets import Claims, budget_report, due_alerts
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.ledger import Book, SettleRequest
@@ -37,7 +37,7 @@ def reserved(
     rules: QuantumBackendPolicy, book: Book, uid: str, now: datetime = START, namespace: str = "default"
 ) -> tuple[Book, bool]:
     """Reserve the cost of one job on the device."""
-    claims = claims_of(rules, namespace, "device", "USD", now)
+    claims = Claims(rules, namespace, now).of("device", "USD")
     wanted = Reserve(1, "device", COST, "USD", now, claims)
     book, (answer,) = book.apply([reservations.request(in_namespace(job_of(uid), namespace), wanted)], now)
     return book, answer.entry is not None

@@ -1,13 +1,12 @@
 """Whether there is money for an attempt, and where not, which limit stands in its way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.engine.budgets import claims_of
+from hybridjob.engine.accounts import Claim
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.pricing import ZERO, display
 
@@ -29,14 +28,13 @@ class Shortage:
 def shortage(
     job: HybridJob,
     policy: QuantumBackendPolicy,
-    backend: str,
+    claims: Sequence[Claim],
     cost: Decimal,
     currency: str,
     facts: Facts,
     spent: Spent,
-    now: datetime,
 ) -> Shortage | None:
-    """What stands in the way of an attempt that may cost so much, or None."""
+    """What stands in the way of an attempt that may cost so much and is held to these claims, or None."""
     limits = job.spec.limits
     if limits.max_cost is not None:
         if limits.currency != currency:
@@ -52,18 +50,17 @@ def shortage(
                 f"estimated at {display(cost, currency)}{already}, above limits.maxCost "
                 f"{display(limits.max_cost, currency)}",
             )
-    claims = claims_of(policy, job.metadata.namespace or "", backend, currency, now)
     name = policy.metadata.name
     if policy.spec.budgets and not claims:
         return Shortage("UnitMismatch", f"policy {name} has budgets, but none in {currency}")
-    left = {claim: claim.limit - facts.used.get(claim.series, ZERO) for claim in claims}
-    lacking = [claim for claim in claims if cost > left[claim]]
+    lefts = ((claim, claim.limit - facts.used.get(claim.series, ZERO)) for claim in claims)
+    lacking = [(claim, left) for claim, left in lefts if cost > left]
     if not lacking:
         return None
     parts = [
-        f"budget {claim.budget} of policy {name} has {display(max(ZERO, left[claim]), currency)} left of "
+        f"budget {claim.budget} of policy {name} has {display(max(ZERO, left), currency)} left of "
         f"{display(claim.limit, currency)}"
-        for claim in lacking
+        for claim, left in lacking
     ]
     message = f"estimated at {display(cost, currency)}, and {' and '.join(parts)}"
-    return Shortage("BudgetExceeded", message, tuple(claim.budget for claim in lacking))
+    return Shortage("BudgetExceeded", message, tuple(claim.budget for claim, _ in lacking))

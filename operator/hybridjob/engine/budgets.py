@@ -30,14 +30,25 @@ class Alert:
     """What to ask of the book first: it is given when the answer says that this was the first time."""
 
 
-def claims_of(
-    policy: QuantumBackendPolicy, namespace: str, backend: str, currency: str, now: datetime
-) -> tuple[Claim, ...]:
-    """What an attempt of a job in this namespace, on this backend, priced in this currency, is held to now."""
-    values = {"Policy": "", "Namespace": namespace, "Backend": backend}
-    return tuple(
-        _claim(budget, values[budget.scope], now) for budget in policy.spec.budgets if budget.currency == currency
-    )
+class Claims:
+    """What attempts of a job in this namespace are held to at this instant."""
+
+    def __init__(self, policy: QuantumBackendPolicy, namespace: str, now: datetime) -> None:
+        self._budgets, self._namespace, self._now = policy.spec.budgets, namespace, now
+        self._shared: dict[str, Claim] = {}
+        """By budget: those that are the same for all backends are made once."""
+
+    def of(self, backend: str, currency: str) -> tuple[Claim, ...]:
+        """What an attempt on this backend, priced in this currency, is held to."""
+        return tuple(self._claim(budget, backend) for budget in self._budgets if budget.currency == currency)
+
+    def _claim(self, budget: BudgetSpec, backend: str) -> Claim:
+        if budget.scope == "Backend":
+            return _claim(budget, backend, self._now)
+        if budget.name not in self._shared:
+            value = self._namespace if budget.scope == "Namespace" else ""
+            self._shared[budget.name] = _claim(budget, value, self._now)
+        return self._shared[budget.name]
 
 
 def _claim(budget: BudgetSpec, value: str, now: datetime) -> Claim:

@@ -24,7 +24,7 @@ from hybridjob.api.status import (
 )
 from hybridjob.engine.acceptance import why_unacceptable
 from hybridjob.engine.actions import Decision, Note, Reserve, StartAttempt
-from hybridjob.engine.budgets import claims_of
+from hybridjob.engine.budgets import Claims
 from hybridjob.engine.conditions import acknowledged
 from hybridjob.engine.deadlines import clock_start, deadlines
 from hybridjob.engine.draft import Draft
@@ -364,7 +364,7 @@ class _Pass(Draft):
             self.wakes.append(self.now)
             return
         namespace = self.job.metadata.namespace or ""
-        claims = claims_of(self.policy, namespace, option.backend, currency, self.now)
+        claims = Claims(self.policy, namespace, self.now).of(option.backend, currency)
         self.actions.append(Reserve(len(self.attempts) + 1, option.backend, amount, currency, self.now, claims))
 
     def _start(self, option: Option) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from hybridjob.api.hybridjob import HybridJob, QuantumSpec
 from hybridjob.api.policy import BackendSpec, QuantumBackendPolicy
@@ -13,6 +14,7 @@ from hybridjob.engine import latency
 from hybridjob.engine.affordability import Spent, shortage
 from hybridjob.engine.breaker import Breaker
 from hybridjob.engine.breaker_gate import Probe, Refused, gate
+from hybridjob.engine.budgets import Claims
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import (
@@ -77,6 +79,10 @@ class Choice:
     """The number of the attempt that is weighed."""
     deadline: datetime | None = None
     """When it must have begun at the latest."""
+
+    @cached_property
+    def _claims(self) -> Claims:
+        return Claims(self.policy, self.job.metadata.namespace or "", self.now)
 
     def quantum(self) -> list[Option]:
         """Every backend in order of preference: the job's order where it names some, the policy's otherwise."""
@@ -178,9 +184,8 @@ class Choice:
         reservation = self.facts.reservation
         if reservation is None or not reservation.granted or reservation.backend != option.backend:
             # What is reserved already counts among what is used, and is not asked for twice.
-            lacking = shortage(
-                self.job, self.policy, option.backend, cost, card.currency, self.facts, self.spent, self.now
-            )
+            claims = self._claims.of(option.backend, card.currency)
+            lacking = shortage(self.job, self.policy, claims, cost, card.currency, self.facts, self.spent)
             if lacking is not None:
                 return replace(
                     option,
