@@ -135,6 +135,6 @@ def test_a_state_directory_of_an_older_schema_is_refused_with_what_to_do(tmp_pat
 def test_a_damaged_ledger_is_refused_and_not_overwritten(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.ledger.reserve("policy", job_of("a"), reserve("4"))
-    store._connection.execute("UPDATE ledgers SET document = '{\"schemaVersion\": 2}'")
-    with pytest.raises(StateError, match="schema version 2"):
+    store._connection.execute("UPDATE ledgers SET document = '{\"schemaVersion\": 9}'")
+    with pytest.raises(StateError, match="schema version 9"):
         store.ledger.reserve("policy", job_of("b"), reserve("4"))

@@ -99,7 +99,10 @@ class Invariants:
         """1 and 2: the sum is within the limit; what was settled stays settled, and is charged once."""
         entries = {(e["jobUid"], e["attempt"]): e["micros"] for e in document["entries"]}
         committed = sum(
-            a["committed"] for a in document["accounts"] if a["scope"] == "Policy" and a["period"] == "Lifetime"
+            committed
+            for series in document["series"]
+            if (series["scope"], series["period"]) == ("Policy", "Lifetime")
+            for _, _, _, committed, _ in series["accounts"]
         )
         states = {(e["jobUid"], e["attempt"]): e["state"] for e in document["entries"]}
         late = self._world.clock().timestamp() + 10 * RECONCILE_SECONDS

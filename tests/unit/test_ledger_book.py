@@ -9,8 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from hybridjob.api.breaker import CircuitBreakerSpec
+from hybridjob.api.latency import LatencySpec
 from hybridjob.engine import ledger
 from hybridjob.engine.accounts import LIFETIME, Claim, Series, from_micros, to_micros
+from hybridjob.engine.breaker import ReportRequest
+from hybridjob.engine.latency import DurationRequest, Sample
 from hybridjob.engine.ledger import (
     AlertRequest,
     Answer,
@@ -23,7 +27,7 @@ from hybridjob.engine.ledger import (
     SubmitRequest,
     UnknownRequest,
 )
-from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
 from hybridjob.engine.unknown_outcomes import NotUnknownError, settle_by_hand
 from support.build import START
 
@@ -225,14 +229,37 @@ class TestDocument:
         assert len(book.entries) == ledger.MAX_OPEN_ENTRIES
         assert len(text) < 700_000
 
+    def test_a_book_never_outgrows_a_config_map_and_still_settles(self) -> None:
+        """Long names, all backends with breakers and latencies, and more jobs than there is room for."""
+        book, backends = Book("p" * 253), [f"{number:063}" for number in range(64)]
+        for batch in range(40):
+            requests: list[Request] = []
+            for number in range(batch * 100, batch * 100 + 100):
+                backend, key = backends[number % 64], (f"{number:036}", 1)
+                space = Series("USD", "Namespace", f"{number % 40:063}", f"Rolling {number}")
+                held = entry(key[0], 10**15, namespace=space.value, backend=backend, job="j" * 253)
+                requests += [
+                    ReserveRequest(held, (claim(10**18, space),)),
+                    ReportRequest(key, backend, space.value, NOW * 1000, True, CircuitBreakerSpec()),
+                    DurationRequest(backend, Sample(NOW * 1000, 10**6, 10**6), LatencySpec()),
+                ]
+            size = len(dump(Written(book=book, writer="w" * 32)))
+            book, answers = book.apply(requests, START, MAX_BYTES - size)
+        assert answers[0].refusal == "LedgerFull"
+        assert len(book.entries) > 500
+        assert 900_000 < len(dump(Written(book=book, writer="w" * 32))) < 2**20
+        key = next(iter(book.entries))
+        book, (settled,) = book.apply([SettleRequest(key, 1)], START, 0)
+        assert settled.done
+
     @pytest.mark.parametrize(
         ("text", "must"),
         [
-            ('{"schemaVersion": 2, "policy": "p"}', "schema version 2.*reads 1"),
+            ('{"schemaVersion": 1, "policy": "p"}', "schema version 1.*reads 2"),
             ('{"policy": "p"}', "damaged, at schemaVersion"),
             ("", "damaged"),
-            ('{"schemaVersion": 1, "policy": "p", "accounts": [], "entries": [], "more": 1}', "damaged, at more"),
-            ('{"schemaVersion": 1, "policy": "p", "accounts": [], "entries": [{"micros": -1}]}', "damaged, at entries"),
+            ('{"schemaVersion": 2, "policy": "p", "series": [], "entries": [], "more": 1}', "damaged, at more"),
+            ('{"schemaVersion": 2, "policy": "p", "series": [], "entries": [{"micros": -1}]}', "damaged, at entries"),
         ],
     )
     def test_what_cannot_be_read_is_never_guessed(self, text: str, must: str) -> None:

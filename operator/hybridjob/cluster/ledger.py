@@ -29,7 +29,7 @@ from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest, UnknownRequest
-from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
 
 LABELS = {"app.kubernetes.io/managed-by": "hybridjob", "app.kubernetes.io/component": "ledger"}
 DOCUMENT_KEY = "ledger.json"
@@ -184,6 +184,8 @@ class _Writer:
         self._clock = clock
         self.book = Book(policy)
         self._epoch = 1
+        self._size = 0
+        """How many bytes the document has."""
         self._version: str | None = None
         """The resource version of the last write; None while the ConfigMap does not exist."""
         self._wrote = False
@@ -196,8 +198,8 @@ class _Writer:
     async def take(self, item: Object) -> None:
         """Become the writer of a ledger that exists, whoever was it before. Raises ApiError, LedgerDocumentError."""
         while True:
-            written = load(_text(item))
-            self.book, self._epoch = written.book, written.epoch + 1
+            written = load(text := _text(item))
+            self.book, self._epoch, self._size = written.book, written.epoch + 1, len(text)
             self._version = item["metadata"]["resourceVersion"]
             try:
                 await self._put(self.book)
@@ -252,7 +254,7 @@ class _Writer:
 
     async def _write_in_turn(self, requests: list[Request]) -> list[Answer]:
         for attempt in range(_WRITES):
-            book, answers = self.book.apply(requests, self._clock())
+            book, answers = self.book.apply(requests, self._clock(), MAX_BYTES - self._size)
             if not any(answer.done for answer in answers):
                 return answers
             try:
@@ -283,14 +285,14 @@ class _Writer:
             self._version = None
             return
         try:
-            written = load(_text(item))
+            written = load(text := _text(item))
         except LedgerDocumentError as error:
             raise LedgerError(f"policy {self._policy}: {error}") from error
         if (written.writer, written.epoch) != (self._identity, self._epoch):
             if self._wrote:
                 raise LedgerLostError(f"the ledger of policy {self._policy} has another writer, number {written.epoch}")
             self._epoch = written.epoch + 1  # it was not there, or not labelled as one, when this process started
-        self.book, self._version = written.book, item["metadata"]["resourceVersion"]
+        self.book, self._size, self._version = written.book, len(text), item["metadata"]["resourceVersion"]
 
     async def _put(self, book: Book) -> None:
         name = ledger_name(self._policy)
@@ -302,7 +304,8 @@ class _Writer:
         else:
             metadata["resourceVersion"] = self._version
             answer = await self._api.replace(CONFIG_MAPS, self._namespace, name, body)
-        self.book, self._version, self._wrote = book, answer["metadata"]["resourceVersion"], True
+        self.book, self._size, self._wrote = book, len(document), True
+        self._version = answer["metadata"]["resourceVersion"]
 
 
 def _text(item: Object) -> str:

@@ -26,8 +26,9 @@ from hybridjob.engine.latency import DurationRequest, History
 from hybridjob.engine.pricing import display
 
 MAX_OPEN_ENTRIES = 1000
-"""A book is one object of the API server, which takes at most 1 MiB."""
 MAX_ACCOUNTS = 4000
+_ENTRY_BYTES, _ACCOUNT_BYTES, _NOTE_BYTES = 200, 500, 400
+"""What each adds at most to a book that is written down, an entry beside its names."""
 
 EntryState = Literal["Reserved", "Submitted", "Unknown"]
 Refusal = Literal["BudgetExceeded", "LedgerFull"]
@@ -175,9 +176,13 @@ class Book:
             draft.count(entry, reserved=entry.micros)
         return draft.book()
 
-    def apply(self, requests: Sequence[Request], now: datetime) -> tuple["Book", list[Answer]]:
-        """Do what is asked, one after the other, and forget the accounts that nothing needs any more."""
-        draft = _Draft(self)
+    def apply(self, requests: Sequence[Request], now: datetime, room: int | None = None) -> tuple["Book", list[Answer]]:
+        """Do what is asked, one after the other, and forget the accounts that nothing needs any more.
+
+        `room`: by how many bytes the book may grow where it is written down. What has no room is refused, and what is
+        only noted is not; what settles always has.
+        """
+        draft = _Draft(self, room)
         draft.forget(now)
         answers = [draft.do(request, now) for request in requests]
         return draft.book(), answers
@@ -212,8 +217,9 @@ class Book:
 class _Draft:
     """A copy of a book, while it is changed."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, room: int | None = None) -> None:
         self.policy = book.policy
+        self.room = room
         self.accounts = {series: dict(periods) for series, periods in book.accounts.items()}
         self.entries = dict(book.entries)
         self.breakers = dict(book.breakers)
@@ -247,6 +253,8 @@ class _Draft:
                 return self._alert(request)
             case ReportRequest() | ProbeRequest() | ReleaseRequest():
                 return self._tell_breaker(request, now)
+            case DurationRequest() | HedgeRequest() if not self._has_room(_NOTE_BYTES):
+                return Answer(done=False)
             case DurationRequest(backend=backend):
                 before = self.latencies.get(backend, ())
                 self.latencies[backend] = latency.remember(before, request)
@@ -278,6 +286,14 @@ class _Draft:
                 message=f"the ledger of policy {self.policy} keeps {MAX_ACCOUNTS} accounts, and takes no more: it has "
                 "too many budgets by namespace or backend",
             )
+        names = sum(map(len, (entry.job_uid, entry.namespace, entry.job, entry.backend)))
+        if not self._has_room(_ENTRY_BYTES + names + _ACCOUNT_BYTES * len(missing)):
+            return Answer(
+                done=False,
+                refusal="LedgerFull",
+                message=f"the ledger of policy {self.policy} has grown as large as an object may be, and takes no more "
+                "until attempts end: it has too many attempts, budgets or backends under one policy",
+            )
         for claim in missing:
             self._open(claim)
         lacking = [(claim, left) for claim in request.claims if (left := self._left(claim)) < entry.micros]
@@ -286,6 +302,12 @@ class _Draft:
         self.entries[entry.key] = entry
         self.count(entry, reserved=entry.micros)
         return Answer(entry)
+
+    def _has_room(self, size: int) -> bool:
+        if self.room is None or size <= self.room:
+            self.room = None if self.room is None else self.room - size
+            return True
+        return False
 
     def _open(self, claim: Claim) -> None:
         """A new account counts what is under way already."""
@@ -329,6 +351,8 @@ class _Draft:
         return Answer()
 
     def _tell_breaker(self, request: BreakerRequest, now: datetime) -> Answer:
+        if isinstance(request, ReportRequest) and not self._has_room(_NOTE_BYTES):
+            return Answer(done=False)
         before = self.breakers.get(request.backend, Breaker())
         self.breakers[request.backend] = breaker.apply(before, request, millis(now))
         return Answer(done=self.breakers[request.backend] != before)

@@ -15,7 +15,9 @@ from hybridjob.engine.hedging import Hedge
 from hybridjob.engine.latency import Sample
 from hybridjob.engine.ledger import Account, Book, Entry, EntryState
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+MAX_BYTES = 1_000_000
+"""What a document may grow to: a ConfigMap holds 1 MiB, and what is settled must always find room."""
 
 Micros = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(max_length=512)]
@@ -25,16 +27,13 @@ class LedgerDocumentError(Exception):
     """The document is none that this version may read. Money is never guessed; the message says what to do."""
 
 
-class _Account(Model):
+class _Series(Model):
     unit: Text
     scope: ScopeKind
     value: Text = ""
     period: Text
-    start: int = 0
-    end: int | None = None
-    until: int | None = None
-    committed: Micros
-    alerted: list[Text] = []
+    accounts: list[tuple[int, int | None, int | None, Micros, list[Text]]]
+    """Start, end, until, committed, alerted: see `ledger.Account`. A rolling budget has many."""
 
 
 class _Entry(Model):
@@ -50,14 +49,6 @@ class _Entry(Model):
     until: Count | None = None
 
 
-class _Outcome(Model):
-    job_uid: Text
-    attempt: Count
-    namespace: Text
-    time: Count
-    fault: bool
-
-
 class _Circuit(Model):
     name: Text
     opened: Count | None = None
@@ -70,7 +61,8 @@ class _Circuit(Model):
 
 class _Breaker(Model):
     backend: Text
-    outcomes: list[_Outcome]
+    outcomes: list[tuple[Text, Count, Text, Count, bool]]
+    """Job's uid, attempt, namespace, time, fault: see `breaker.Outcome`."""
     circuits: list[_Circuit]
     forgotten: Count
 
@@ -86,13 +78,13 @@ class _Version(Model, extra="ignore"):
 
 
 class _Document(Model):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     policy: Text
     epoch: Annotated[int, Field(ge=0)] = 0
     """Counts the processes that have written this book, one after the other."""
     writer: Text = ""
     """The process that may write it now."""
-    accounts: list[_Account]
+    series: list[_Series]
     entries: list[_Entry]
     breakers: list[_Breaker] = []
     latencies: list[_Latency] = []
@@ -109,20 +101,15 @@ class Written(Model, arbitrary_types_allowed=True):
 
 def dump(written: Written) -> str:
     book = written.book
-    accounts = [
-        _Account.model_construct(
+    found = [
+        _Series.model_construct(
             unit=series.unit,
             scope=series.scope,
             value=series.value,
             period=series.period,
-            start=account.start,
-            end=account.end,
-            until=account.until,
-            committed=account.committed,
-            alerted=list(account.alerted),
+            accounts=[(a.start, a.end, a.until, a.committed, list(a.alerted)) for a in periods.values()],
         )
         for series, periods in book.accounts.items()
-        for account in periods.values()
     ]
     entries = [
         _Entry.model_construct(
@@ -144,7 +131,7 @@ def dump(written: Written) -> str:
         policy=book.policy,
         epoch=written.epoch,
         writer=written.writer,
-        accounts=accounts,
+        series=found,
         entries=entries,
         breakers=[_dump_breaker(backend, breaker) for backend, breaker in book.breakers.items()],
         latencies=[
@@ -172,11 +159,9 @@ def load(text: str) -> Written:
             f"the ledger is damaged, at {place}: {first['msg']}; nothing paid starts until it is repaired"
         ) from error
     accounts = [
-        (
-            Series(a.unit, a.scope, a.value, a.period),
-            Account(a.start, a.end, a.until, a.committed, alerted=tuple(a.alerted)),
-        )
-        for a in document.accounts
+        (Series(s.unit, s.scope, s.value, s.period), Account(start, end, until, committed, alerted=tuple(alerted)))
+        for s in document.series
+        for start, end, until, committed, alerted in s.accounts
     ]
     entries = [
         Entry(e.job_uid, e.attempt, e.namespace, e.job, e.backend, e.unit, e.micros, e.time, e.state, e.until)
@@ -192,12 +177,7 @@ def load(text: str) -> Written:
 def _dump_breaker(backend: str, breaker: Breaker) -> _Breaker:
     return _Breaker.model_construct(
         backend=backend,
-        outcomes=[
-            _Outcome.model_construct(
-                job_uid=o.key[0], attempt=o.key[1], namespace=o.namespace, time=o.time, fault=o.fault
-            )
-            for o in breaker.outcomes
-        ],
+        outcomes=[(*o.key, o.namespace, o.time, o.fault) for o in breaker.outcomes],
         circuits=[
             _Circuit.model_construct(
                 name=name,
@@ -226,5 +206,5 @@ def _load_breaker(found: _Breaker) -> Breaker:
         )
         for c in found.circuits
     }
-    outcomes = tuple(Outcome((o.job_uid, o.attempt), o.namespace, o.time, o.fault) for o in found.outcomes)
+    outcomes = tuple(Outcome((uid, attempt), space, time, fault) for uid, attempt, space, time, fault in found.outcomes)
     return Breaker(outcomes, circuits, found.forgotten)
