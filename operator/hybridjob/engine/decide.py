@@ -29,7 +29,7 @@ from hybridjob.engine.conditions import acknowledged
 from hybridjob.engine.deadlines import clock_start, deadlines
 from hybridjob.engine.draft import Draft
 from hybridjob.engine.facts import Facts
-from hybridjob.engine.hedging import HedgeRequest, hedge_slot, hedge_time
+from hybridjob.engine.hedge_attempts import acceptable_hedge, hedges, next_step
 from hybridjob.engine.holds import hold
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
@@ -75,7 +75,7 @@ class _Pass(Draft):
             self._fail("InvalidProblem", self.facts.problem_error)
         elif not self.attempts and (missing := self.facts.problem_missing):
             self._wait_for(missing, "InvalidProblem")
-        elif (hedge := self._acceptable_hedge()) is not None:
+        elif self.hedged and (hedge := acceptable_hedge(self.job, self.attempts, self.facts)) is not None:
             self._judge(hedge)
         else:
             self._steer()
@@ -223,49 +223,25 @@ class _Pass(Draft):
         if self.all_ended():
             self.state, self.reason = "Succeeded", None
 
-    # Hedging
-
-    def _hedges(self) -> list[AttemptStatus]:
-        """The classical attempts that run, or ran, beside the quantum ones. What a suspension ended is begun anew."""
-        if self.spec.strategy != "Hedged" or self.fallback is not None:
-            return []
-        classical = [attempt for attempt in self.attempts if attempt.route == "Classical"]
-        return [attempt for attempt in classical if attempt.state != "Cancelled" or attempt.reason is not None]
-
-    def _acceptable_hedge(self) -> AttemptStatus | None:
-        """A hedge that has answered, where its answer is good enough; otherwise the quantum route goes on."""
-        for hedge in self._hedges():
-            facts = self.facts.attempts.get(hedge.number)
-            answer = facts.verdict.answer if facts is not None and facts.verdict is not None else None
-            if hedge.state == "Succeeded" and answer is not None:
-                quantum = next((a for a in self._on_route() if a.state == "Succeeded"), None)
-                if quantum is None and not why_unacceptable(answer, self.spec.acceptance, "Classical"):
-                    return hedge
-        return None
-
     def _hedge(self) -> None:
         """Start the classical solver beside the quantum one, when it is time."""
-        hedged = self.spec.strategy == "Hedged" and self.fallback is None and self.result is None
-        if not hedged or self.state in TERMINAL or self._hedges() or len(self.attempts) >= MAX_ATTEMPTS_KEPT:
+        if self.state in TERMINAL or self.result is not None or len(self.attempts) >= MAX_ATTEMPTS_KEPT:
             return
-        starts = hedge_time(self.job, self.policy, self.facts.latencies, self.now)
-        if self.now < starts:
-            self.wakes.append(starts)
+        if not self.hedged or hedges(self.attempts):
+            return
+        number = len(self.attempts) + 1
+        following = next_step(self.job, self.policy, self.facts, number, self.now)
+        if isinstance(following, datetime):
+            self.wakes.append(following)
             return
         if any(isinstance(action, Reserve | StartAttempt) for action in self.actions):
             self.wakes.append(self.now)  # the next number is taken in this pass
             return
-        key = (self.job.metadata.uid or "", len(self.attempts) + 1)
-        slot = hedge_slot(self.policy, self.facts.hedges, key, self.now)
-        if isinstance(slot, HedgeRequest):
-            self.actions.append(Note(slot))
+        if following is not None:
+            self.actions.append(Note(following))
             self.wakes.append(self.now)
             return
-        if slot is not None:
-            self.wakes.append(slot)
-            return
-        number, excluded = len(self.attempts) + 1, self._excluded()
-        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent_or_held, excluded, number)
+        choice = Choice(self.job, self.policy, self.facts, self.now, self.spent_or_held, self._excluded(), number)
         option = choice.classical()
         if option.reason is not None:
             return  # the fallback is asked again, when it comes to that

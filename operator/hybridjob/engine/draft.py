@@ -60,6 +60,11 @@ class Draft:
         self.actions: list[Action] = []
         self.wakes: list[datetime] = []
 
+    @property
+    def hedged(self) -> bool:
+        """Whether classical attempts run beside the quantum ones."""
+        return self.spec.strategy == "Hedged" and self.fallback is None
+
     # What happened
 
     def observe(self) -> None:
@@ -282,8 +287,7 @@ class Draft:
         """The route and backend of the answer; before there is one, of the latest attempt that is no hedge."""
         if self.result is not None and self.winner is None:
             return self.previous.route, self.previous.backend
-        hedged = self.spec.strategy == "Hedged" and self.fallback is None
-        main = [attempt for attempt in self.attempts if not (hedged and attempt.route == "Classical")]
+        main = [attempt for attempt in self.attempts if not (self.hedged and attempt.route == "Classical")]
         current = self.winner or (main[-1] if main else None)
         return (current.route, current.backend) if current is not None else (None, None)
 
