@@ -34,7 +34,15 @@ from hybridjob.contract.problems import (
     parse_text,
 )
 from hybridjob.contract.progress import Progress, parse_line
-from hybridjob.contract.verdict import MAX_MESSAGE_LENGTH, MAX_SOLUTION_BITS, MAX_VERDICT_BYTES, Answer, Verdict
+from hybridjob.contract.verdict import (
+    MAX_MESSAGE_LENGTH,
+    MAX_SOLUTION_BITS,
+    MAX_VERDICT_BYTES,
+    Answer,
+    GateShots,
+    Usage,
+    Verdict,
+)
 
 # Exit codes.
 
@@ -111,6 +119,7 @@ def test_the_largest_verdict_fits_a_termination_message() -> None:
         baseline=-1.2345678901234567e-300,
         solution="1" * MAX_SOLUTION_BITS,
     )
+    many = GateShots(one_qubit=10**18, two_qubit=10**18, preparations=10**18, measurements=10**18)
     verdict = Verdict(
         job_uid="0b6f3c2e-0000-4000-8000-000000000001",
         attempt=100,
@@ -118,11 +127,24 @@ def test_the_largest_verdict_fits_a_termination_message() -> None:
         message="×" * MAX_MESSAGE_LENGTH,
         algorithm="SimulatedAnnealing",
         answer=answer,
+        usage=Usage(tasks=10**4, shots=10**10, seconds=0.1 + 0.2, gate_shots=many),
         qubits=64,
         circuit_depth=10**6,
         payload_digest=sha256_digest(b""),
     )
     assert len(verdict.model_dump_json(by_alias=True).encode()) <= MAX_VERDICT_BYTES
+
+
+def test_a_verdict_of_an_earlier_solver_tells_no_gates() -> None:
+    content = '{"jobUid": "uid", "attempt": 1, "exitCode": 0, "message": "solved", "usage": {"tasks": 1, "shots": 9}}'
+    assert Verdict.model_validate_json(content).usage == Usage(tasks=1, shots=9, gate_shots=None)
+
+
+@pytest.mark.parametrize("usage", ['{"shots": -1}', '{"seconds": -0.1}', '{"gateShots": {"oneQubit": -1}}'])
+def test_nothing_is_used_less_than_not_at_all(usage: str) -> None:
+    """It would be charged with a negative amount."""
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Verdict.model_validate_json(f'{{"jobUid": "u", "attempt": 1, "exitCode": 0, "message": "", "usage": {usage}}}')
 
 
 # Progress lines.

@@ -10,19 +10,18 @@ from hypothesis import strategies as st
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.rates import RateCard
 from hybridjob.api.status import AttemptStatus
-from hybridjob.contract.verdict import Usage
+from hybridjob.contract.verdict import GateShots, Usage
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts
 from hybridjob.engine.outcomes import end_attempt
 from hybridjob.engine.pricing import (
     Estimate,
-    Gates,
     PriceUnknownError,
     Workload,
     charge,
     classical_workload,
     estimate,
-    qaoa_gates,
+    qaoa_gate_shots,
     round_up,
     workload,
 )
@@ -85,40 +84,50 @@ FOUR = {"type": "MaxCut", "inline": {"nodes": 4, "edges": [[0, 1, 1.0]]}}
 
 def test_the_gates_of_qaoa() -> None:
     """Four qubits have six pairs: 4 H, then in each layer 6 × (CX, RZ, CX), 4 RZ and 4 RX."""
-    assert qaoa_gates(4, 1) == Gates(18, 12, 4)
-    assert qaoa_gates(4, 3) == Gates(4 + 3 * 14, 36, 4)
+    assert qaoa_gate_shots(4, 1, 1) == GateShots(one_qubit=18, two_qubit=12, preparations=4, measurements=4)
+    assert qaoa_gate_shots(4, 3, 10) == GateShots(one_qubit=460, two_qubit=360, preparations=40, measurements=40)
+
+
+IONQ_ON_AZURE = {
+    "formula": "GateShots",
+    "currency": "AQT",
+    "perTask": "12.4166",
+    "perOneQubitGateShot": "0.000220",
+    "perTwoQubitGateShot": "0.000975",
+}
+QUANTINUUM = {"formula": "HQC", "currency": "HQC", "perHqc": "1"}
 
 
 def test_gate_shots() -> None:
     """IonQ on Azure, in its tokens: m + 0.000220 N1q C + 0.000975 N2q C; here 12.4166 + 0.396 + 1.17."""
-    rates = card(
-        formula="GateShots",
-        currency="AQT",
-        perTask="12.4166",
-        perOneQubitGateShot="0.000220",
-        perTwoQubitGateShot="0.000975",
-    )
-    assert most(rates, job(problem=FOUR, quantum={"shots": 100, "layers": 1}), 4) == Decimal("13.9826")
+    spec = job(problem=FOUR, quantum={"shots": 100, "layers": 1})
+    assert most(card(**IONQ_ON_AZURE), spec, 4) == Decimal("13.9826")
+    mitigated = card(**IONQ_ON_AZURE | {"perTask": "97.5"})
+    assert most(mitigated, spec, 4) == Decimal("99.066")
 
 
 def test_quantinuums_credits() -> None:
-    """5 + C (N1q + 10 N2q + 5 Nm) / 5000: 5 + 1000 × (18 + 120 + 20) / 5000 = 36.6."""
+    """5 + C (N1q + 10 N2q + 5 Nm) / 5000, and of four qubits Nm counts preparation and measurement:
+    5 + 1000 × (18 + 120 + 40) / 5000 = 40.6."""
     spec = job(problem=FOUR, quantum={"shots": 1000, "layers": 1})
-    assert most(card(formula="HQC", currency="HQC", perHqc="1"), spec, 4) == Decimal("36.6")
-    assert most(card(formula="HQC", currency="USD", perHqc="12.5"), spec, 4) == Decimal("457.5")
+    assert most(card(**QUANTINUUM), spec, 4) == Decimal("40.6")
+    assert most(card(formula="HQC", currency="USD", perHqc="12.5"), spec, 4) == Decimal("507.5")
+
+
+def test_gates_are_charged_as_they_ran() -> None:
+    ran = GateShots(one_qubit=3000, two_qubit=2000, preparations=500, measurements=501)
+    usage = Usage(tasks=2, shots=500, gate_shots=ran)
+    assert charge(card(**IONQ_ON_AZURE), usage) == Decimal("27.4432")  # 2 × 12.4166 + 0.66 + 1.95
+    assert charge(card(**QUANTINUUM), usage) == Decimal("15.601")  # 2 × 5 + (3000 + 20000 + 5005) / 5000
+    one = Usage(tasks=1, shots=1, gate_shots=GateShots(one_qubit=1))
+    assert charge(card(formula="HQC", currency="USD", perHqc="0.001"), one) == Decimal("0.005001"), "rounded up"
 
 
 @pytest.mark.parametrize(
     "rates",
     [
-        {"formula": "HQC", "currency": "HQC", "perHqc": "1"},
-        {
-            "formula": "GateShots",
-            "currency": "AQT",
-            "perTask": "1",
-            "perOneQubitGateShot": "1",
-            "perTwoQubitGateShot": "1",
-        },
+        IONQ_ON_AZURE,
+        QUANTINUUM,
     ],
 )
 def test_without_the_gates_the_price_is_unknown_and_never_zero(rates: dict[str, Any]) -> None:

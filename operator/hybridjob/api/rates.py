@@ -37,7 +37,8 @@ class RateCard(Resource):
     formula: Formula
     """Free; PerTaskPerShot: perTask per task and perShot per shot; PerSecond and PerHour: for the time on the backend;
     GateShots: perTask and, per shot, a rate for each gate on one qubit and on two; HQC: Quantinuum's credits, 5 per
-    task and (N1q + 10 N2q + 5 Nm) / 5000 per shot, at perHqc each."""
+    task and (N1q + 10 N2q + 5 Nm) / 5000 per shot, at perHqc each; Nm counts preparations of qubits and
+    measurements."""
     currency: Currency | None = None
     """What the rates are in: an ISO 4217 code, or a provider's unit: QPUSeconds, Shots, Tasks, HQC. Units are never
     converted."""

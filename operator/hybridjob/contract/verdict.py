@@ -16,13 +16,43 @@ MAX_MESSAGE_LENGTH = 1024
 MAX_SOLUTION_BITS = 1024
 
 
+Quantity = Annotated[int, Field(ge=0)]
+
+
+class GateShots(Model):
+    """The operations of the circuits that were handed to the backend, each counted once for every shot, over all tasks.
+
+    Of the circuit as it was handed over: after transpilation, where that comes before. Barriers are not counted. A gate
+    on N > 2 qubits counts as 6 (N - 2) gates on two. What depends on a measured bit counts as if it always ran.
+    """
+
+    one_qubit: Quantity = 0
+    """Gates on one qubit."""
+    two_qubit: Quantity = 0
+    """Gates on two qubits."""
+    preparations: Quantity = 0
+    """Of a qubit in its ground state: each qubit that is used, once, and every reset."""
+    measurements: Quantity = 0
+    """Of one qubit each, in the middle of the circuit or at its end."""
+
+    def __add__(self, other: "GateShots") -> "GateShots":
+        return GateShots(
+            one_qubit=self.one_qubit + other.one_qubit,
+            two_qubit=self.two_qubit + other.two_qubit,
+            preparations=self.preparations + other.preparations,
+            measurements=self.measurements + other.measurements,
+        )
+
+
 class Usage(Model):
     """What the attempt used of the backend: the quantities that rate cards price."""
 
-    tasks: int = 0
-    shots: int = 0
-    seconds: float = 0.0
+    tasks: Quantity = 0
+    shots: Quantity = 0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
     """Seconds on the backend itself."""
+    gate_shots: GateShots | None = None
+    """None where the solver does not tell."""
 
 
 class Answer(Model):

@@ -12,7 +12,7 @@ from hybridjob.api.common import format_timestamp
 from hybridjob.api.hybridjob import HybridJobSpec
 from hybridjob.api.rates import RateCard
 from hybridjob.contract.problems import ExpectationParameters
-from hybridjob.contract.verdict import Usage
+from hybridjob.contract.verdict import GateShots, Usage
 
 _MICRO = Decimal("0.000001")
 _HOUR = 3600
@@ -24,15 +24,6 @@ class PriceUnknownError(Exception):
 
 
 @dataclass(frozen=True)
-class Gates:
-    """What one circuit holds."""
-
-    one_qubit: int
-    two_qubit: int
-    measurements: int
-
-
-@dataclass(frozen=True)
 class Workload:
     """The most that one attempt will ask of a backend."""
 
@@ -40,8 +31,8 @@ class Workload:
     shots: int
     """Of all tasks together."""
     seconds: int
-    gates: Gates | None = None
-    """Of each task's circuit; None where that is not known before it is built."""
+    gate_shots: GateShots | None = None
+    """Of all tasks together; None where that is not known before the circuit is built."""
     expected_seconds: float | None = None
     """Of the attempts that came before, where there were any."""
 
@@ -69,12 +60,12 @@ def workload(spec: HybridJobSpec, problem_size: int | None = None) -> Workload:
     """
     if spec.quantum is None:
         return Workload(0, 0, 0)
-    tasks, gates = 1, None
+    tasks, gate_shots = 1, None
     if spec.problem.type == "Expectation":
         tasks = len(ExpectationParameters.model_validate(spec.problem.parameters).observable)
     elif spec.problem.type != "Circuit" and problem_size is not None:
-        gates = qaoa_gates(problem_size, spec.quantum.layers)
-    return Workload(tasks, tasks * spec.quantum.shots, spec.limits.active_deadline_seconds, gates)
+        gate_shots = qaoa_gate_shots(problem_size, spec.quantum.layers, spec.quantum.shots)
+    return Workload(tasks, tasks * spec.quantum.shots, spec.limits.active_deadline_seconds, gate_shots)
 
 
 def classical_workload(spec: HybridJobSpec) -> Workload:
@@ -82,11 +73,17 @@ def classical_workload(spec: HybridJobSpec) -> Workload:
     return Workload(0, 0, spec.limits.active_deadline_seconds)
 
 
-def qaoa_gates(qubits: int, layers: int) -> Gates:
-    """The most that a QAOA circuit can hold, before a device's coupling adds swaps: a Hadamard for each qubit; in each
-    layer CX, RZ, CX for each pair, and RZ and RX for each qubit."""
+def qaoa_gate_shots(qubits: int, layers: int, shots: int) -> GateShots:
+    """The most that a QAOA circuit can hold, as it is written: a Hadamard for each qubit; in each layer CX, RZ, CX for
+    each pair, and RZ and RX for each qubit. A device that couples only some pairs adds swaps, and one with other gates
+    needs more of them: what it runs may then cost more than this, and is charged as it was."""
     pairs = qubits * (qubits - 1) // 2
-    return Gates(qubits + layers * (pairs + 2 * qubits), layers * 2 * pairs, qubits)
+    return GateShots(
+        one_qubit=shots * (qubits + layers * (pairs + 2 * qubits)),
+        two_qubit=shots * layers * 2 * pairs,
+        preparations=shots * qubits,
+        measurements=shots * qubits,
+    )
 
 
 def estimate(card: RateCard, work: Workload, now: datetime) -> Estimate:
@@ -108,16 +105,16 @@ def estimate(card: RateCard, work: Workload, now: datetime) -> Estimate:
 
 def charge(card: RateCard, usage: Usage) -> Decimal | None:
     """What an attempt with this usage cost; None where the usage does not tell."""
-    return _price(card, Workload(usage.tasks, usage.shots, 0), Decimal(str(usage.seconds)))
+    return _price(card, Workload(usage.tasks, usage.shots, 0, usage.gate_shots), Decimal(str(usage.seconds)))
 
 
 def _price(card: RateCard, work: Workload, seconds: Decimal) -> Decimal | None:
-    tasks, shots, gates = work.tasks, work.shots, work.gates
+    tasks, gates = work.tasks, work.gate_shots
     match card.formula:
         case "Free":
             amount = ZERO
         case "PerTaskPerShot":
-            amount = tasks * (card.per_task or ZERO) + shots * (card.per_shot or ZERO)
+            amount = tasks * (card.per_task or ZERO) + work.shots * (card.per_shot or ZERO)
         case "PerSecond":
             amount = seconds * (card.per_second or ZERO)
         case "PerHour":
@@ -125,14 +122,14 @@ def _price(card: RateCard, work: Workload, seconds: Decimal) -> Decimal | None:
         case "GateShots":
             if gates is None:
                 return None
-            per_shot = gates.one_qubit * (card.per_one_qubit_gate_shot or ZERO)
-            per_shot += gates.two_qubit * (card.per_two_qubit_gate_shot or ZERO)
-            amount = tasks * (card.per_task or ZERO) + shots * per_shot
+            amount = tasks * (card.per_task or ZERO)
+            amount += gates.one_qubit * (card.per_one_qubit_gate_shot or ZERO)
+            amount += gates.two_qubit * (card.per_two_qubit_gate_shot or ZERO)
         case "HQC":
             if gates is None:
                 return None
-            weight = gates.one_qubit + 10 * gates.two_qubit + 5 * gates.measurements
-            amount = (tasks * Decimal(5) + shots * Decimal(weight) / 5000) * (card.per_hqc or ZERO)
+            weight = gates.one_qubit + 10 * gates.two_qubit + 5 * (gates.preparations + gates.measurements)
+            amount = (5 * tasks + Decimal(weight) / 5000) * (card.per_hqc or ZERO)
     return round_up(amount)
 
 

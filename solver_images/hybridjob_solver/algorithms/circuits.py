@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hybridjob.contract.task import Backend, QuantumTask, Task
-from hybridjob.contract.verdict import MAX_SOLUTION_BITS, Answer, Sample, Usage
+from hybridjob.contract.verdict import MAX_SOLUTION_BITS, Answer, GateShots, Sample, Usage
 from hybridjob_solver.algorithms.observable import group
 from hybridjob_solver.backends.registry import open_backend
 from hybridjob_solver.circuits.model import Circuit
@@ -132,7 +132,7 @@ def _sampled_outcomes(
         algorithm="Sampling",
         message=f"{settings.shots} shots of a circuit of {circuit.qubits} qubits on {backend.name}.",
         qubits=circuit.qubits,
-        usage=Usage(tasks=1, shots=settings.shots, seconds=samples.seconds),
+        usage=Usage(tasks=1, shots=settings.shots, seconds=samples.seconds, gate_shots=samples.gate_shots),
         circuit_depth=samples.depth,
         payload_fields={
             "samples": _samples(samples.bits, samples.counts),
@@ -152,13 +152,14 @@ def _sampled_expectation(
 ) -> CircuitOutcome:
     sampler = open_backend(backend)
     value, groups = group(observable)
-    variance, seconds, depth = 0.0, 0.0, 0
+    variance, seconds, depth, gate_shots = 0.0, 0.0, 0, GateShots()
     seeds = np.random.default_rng(settings.seed).integers(2**31, size=len(groups)).tolist()
     for number, (measured, seed) in enumerate(zip(groups, seeds, strict=True), start=1):
         samples = sampler.sample(measured.circuit(circuit).to_qasm3(), settings.shots, seed)
         mean, variance_of_mean = measured.estimate(samples.bits, samples.counts)
         value, variance = value + mean, variance + variance_of_mean
         seconds, depth = seconds + samples.seconds, max(depth, samples.depth)
+        gate_shots += samples.gate_shots
         on_progress("sample", number, len(groups), value)
     exact = _exact_value(circuit, observable) if circuit.qubits <= _MAX_BASELINE_QUBITS else None
     return CircuitOutcome(
@@ -169,7 +170,7 @@ def _sampled_expectation(
             f"standard error {variance**0.5:.2g}."
         ),
         qubits=circuit.qubits,
-        usage=Usage(tasks=len(groups), shots=len(groups) * settings.shots, seconds=seconds),
+        usage=Usage(tasks=len(groups), shots=len(groups) * settings.shots, seconds=seconds, gate_shots=gate_shots),
         circuit_depth=depth or None,
         payload_fields={
             "circuit": circuit.to_qasm3(),

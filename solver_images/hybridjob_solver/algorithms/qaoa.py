@@ -74,7 +74,7 @@ def solve(
             f"then {settings.shots} shots on {task.backend.name}"
         ),
         convergence=search.convergence,
-        usage=Usage(tasks=1, shots=settings.shots, seconds=samples.seconds),
+        usage=Usage(tasks=1, shots=settings.shots, seconds=samples.seconds, gate_shots=samples.gate_shots),
         qubits=n,
         circuit_depth=samples.depth,
         circuit=text,

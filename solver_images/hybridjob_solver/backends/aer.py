@@ -1,15 +1,18 @@
 """Qiskit Aer: ideal, and with the noise of a device snapshot."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import ControlFlowOp, Measure, Qubit, Reset
 from qiskit.qasm3 import loads
 from qiskit_aer import AerError, AerSimulator
 
 from hybridjob.contract.task import Backend
 from hybridjob_solver.backends.base import Samples
+from hybridjob_solver.backends.counting import Operation, count
 from hybridjob_solver.failures import BackendFailedError, BackendUnavailableError
 
 
@@ -86,4 +89,22 @@ def _run(name: str, simulator: Any, circuit: QuantumCircuit, shots: int, seed: i
         counts=np.array([count for _, count in counts], dtype=np.int64),
         depth=circuit.depth(),
         seconds=seconds,
+        gate_shots=count(_operations(circuit, circuit.qubits), shots),
     )
+
+
+def _operations(circuit: QuantumCircuit, qubits: list[Qubit]) -> Iterator[Operation]:
+    """What the circuit does, blocks under a condition included; `qubits` are what its own stand for."""
+    place = dict(zip(circuit.qubits, qubits, strict=True))
+    for step in circuit.data:
+        targets = [place[qubit] for qubit in step.qubits]
+        match step.operation:
+            case ControlFlowOp(blocks=blocks):
+                for block in blocks:
+                    yield from _operations(block, targets)
+            case Measure():
+                yield "Measurement", targets
+            case Reset():
+                yield "Reset", targets
+            case _:
+                yield "Gate", targets

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from hybridjob.contract.verdict import GateShots
 from hybridjob_solver.encode.qubo import Bits, Ints
 
 
@@ -19,6 +20,8 @@ class Samples:
     """Depth of the circuit as it ran: after transpilation, where the backend transpiles."""
     seconds: float
     """Seconds on the backend itself: neither parsing nor transpilation."""
+    gate_shots: GateShots
+    """What ran: of the circuit as it was handed over."""
 
 
 class QuantumBackend(Protocol):

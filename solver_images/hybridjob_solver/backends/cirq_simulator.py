@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Iterator
 
 import cirq
 import numpy as np
@@ -10,6 +11,7 @@ from cirq.contrib.qasm_import import circuit_from_qasm
 
 from hybridjob.contract.task import Backend
 from hybridjob_solver.backends.base import Samples
+from hybridjob_solver.backends.counting import Operation, count
 from hybridjob_solver.encode.qubo import Bits
 
 _BYTES_PER_AMPLITUDE = 16
@@ -29,7 +31,13 @@ class CirqSimulator:
         result = cirq.Simulator(seed=seed).run(circuit, repetitions=shots)
         seconds = time.perf_counter() - started
         bits, counts = np.unique(_bits(result, qasm3, shots), axis=0, return_counts=True)
-        return Samples(bits=bits, counts=counts.astype(np.int64), depth=len(circuit), seconds=seconds)
+        return Samples(
+            bits=bits,
+            counts=counts.astype(np.int64),
+            depth=len(circuit),
+            seconds=seconds,
+            gate_shots=count(_operations(circuit), shots),
+        )
 
     def _check_memory(self, qubits: int) -> None:
         """Refuse what cannot fit: the kernel would otherwise end the process, and perhaps another."""
@@ -39,6 +47,17 @@ class CirqSimulator:
                 f"Backend {self._name!r} simulates at most {most} qubits in the memory of this machine, "
                 f"and the circuit has {qubits}."
             )
+
+
+def _operations(circuit: cirq.Circuit) -> Iterator[Operation]:
+    """What the circuit does, operations under a condition included."""
+    for operation in circuit.all_operations():
+        if cirq.is_measurement(operation):
+            yield "Measurement", operation.qubits
+        elif isinstance(operation.without_classical_controls().gate, cirq.ResetChannel):
+            yield "Reset", operation.qubits
+        else:
+            yield "Gate", operation.qubits
 
 
 def _in_cirq_dialect(qasm3: str) -> str:
