@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from hybridjob.api.hybridjob import HybridJob
+from hybridjob.engine.holds import POLL
 from support.cluster import Cluster
 from support.jobs import aer, hybrid_job, policy, state, wait_for_end, wait_until
 from support.operator import OperatorProcess, eventually
@@ -85,6 +87,48 @@ def test_a_quota_of_one_lets_one_quantum_solver_run_at_a_time(
         runs.append((attempt.start_time, attempt.end_time))
     for (_, end), (start, _) in pairwise(sorted(runs)):
         assert end <= start
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+PER_SECOND = {"formula": "PerSecond", "currency": "USD", "perSecond": "0.001"}  # 0.9 USD of an attempt, at most
+DAY = {"queueDeadlineSeconds": 86_400, "completionDeadlineSeconds": 86_400}
+
+
+def hold(limit: str) -> dict[str, Any]:
+    return {"name": "all", "limit": limit, "currency": "USD", "onExceeded": "Hold", "holdSeconds": 86_400}
+
+
+def test_a_held_job_goes_on_when_another_gives_its_money_back(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer(rateCard=PER_SECOND), budgets=[hold("1")]))
+    jobs = [hybrid_job(name, policyName=namespace, quantum=QUICK, limits=DAY) for name in ("first", "second")]
+    cluster.apply(*jobs, namespace=namespace)
+    found = [wait_for_end(cluster, namespace, name) for name in ("first", "second")]
+    (first,), (second,) = sorted((job.status.attempts for job in found if job.status), key=lambda a: a[0].created_time)
+    assert {first.route, second.route} == {"Quantum"}
+    assert first.end_time is not None
+    assert first.end_time <= second.created_time < first.created_time + POLL, "it did not wait for its next look"
+    cluster.kubectl("delete", "qbp", namespace)
+
+
+def test_a_held_job_goes_on_when_its_budget_is_raised(
+    cluster: Cluster, namespace: str, operator: OperatorProcess
+) -> None:
+    cluster.apply(policy(namespace, aer(rateCard=PER_SECOND), budgets=[hold("1")]))
+    cluster.apply(hybrid_job("spender", policyName=namespace, quantum=QUICK, limits=DAY), namespace=namespace)
+    wait_for_end(cluster, namespace, "spender")
+    cluster.apply(policy(namespace, aer(rateCard=PER_SECOND), budgets=[hold("0.9")]))  # fits no more
+    cluster.apply(hybrid_job("held", policyName=namespace, quantum=QUICK, limits=DAY), namespace=namespace)
+    held = wait_until(cluster, namespace, "held", lambda job: state(job) == "Held")
+    assert held.status is not None
+    assert held.status.hold is not None
+    cluster.apply(policy(namespace, aer(rateCard=PER_SECOND), budgets=[hold("10")]))
+    ended = wait_for_end(cluster, namespace, "held")
+    assert ended.status is not None
+    (attempt,) = ended.status.attempts
+    assert attempt.route == "Quantum"
+    assert attempt.created_time < held.status.hold.since_time + POLL, "it did not wait for its next look"
     cluster.kubectl("delete", "qbp", namespace)
 
 

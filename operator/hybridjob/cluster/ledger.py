@@ -28,6 +28,7 @@ from hybridjob.engine.actions import Reserve
 from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
+from hybridjob.engine.held_jobs import gives_room
 from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest, UnknownRequest
 from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
 
@@ -63,6 +64,8 @@ class ClusterLedger:
         self._writers: dict[str, _Writer] = {}
         self._damaged: set[str] = set()
         """The names of the ledgers that could not be read."""
+        self.on_room: Callable[[str], None] = lambda _: None
+        """Told of each policy whose book may grant now what it refused before."""
 
     async def start(self) -> None:
         """Read every ledger, and become its writer. A ledger that cannot be read stops its own policy only."""
@@ -164,7 +167,9 @@ class ClusterLedger:
 
     def _writer(self, policy: str) -> "_Writer":
         if policy not in self._writers:
-            self._writers[policy] = _Writer(self._api, self._namespace, policy, self._identity, self._clock)
+            self._writers[policy] = _Writer(
+                self._api, self._namespace, policy, self._identity, self._clock, lambda: self.on_room(policy)
+            )
         return self._writers[policy]
 
 
@@ -178,10 +183,16 @@ class _Writer:
     """Writes the book of one policy."""
 
     def __init__(
-        self, api: KubernetesApi, namespace: str, policy: str, identity: str, clock: Callable[[], datetime]
+        self,
+        api: KubernetesApi,
+        namespace: str,
+        policy: str,
+        identity: str,
+        clock: Callable[[], datetime],
+        on_room: Callable[[], None],
     ) -> None:
         self._api, self._namespace, self._policy, self._identity = api, namespace, policy, identity
-        self._clock = clock
+        self._clock, self._on_room = clock, on_room
         self.book = Book(policy)
         self._epoch = 1
         self._size = 0
@@ -292,7 +303,8 @@ class _Writer:
             if self._wrote:
                 raise LedgerLostError(f"the ledger of policy {self._policy} has another writer, number {written.epoch}")
             self._epoch = written.epoch + 1  # it was not there, or not labelled as one, when this process started
-        self.book, self._size, self._version = written.book, len(text), item["metadata"]["resourceVersion"]
+        self._size, self._version = len(text), item["metadata"]["resourceVersion"]
+        self._take_in(written.book)
 
     async def _put(self, book: Book) -> None:
         name = ledger_name(self._policy)
@@ -304,8 +316,13 @@ class _Writer:
         else:
             metadata["resourceVersion"] = self._version
             answer = await self._api.replace(CONFIG_MAPS, self._namespace, name, body)
-        self.book, self._size, self._wrote = book, len(document), True
-        self._version = answer["metadata"]["resourceVersion"]
+        self._size, self._version, self._wrote = len(document), answer["metadata"]["resourceVersion"], True
+        self._take_in(book)
+
+    def _take_in(self, book: Book) -> None:
+        before, self.book = self.book, book
+        if gives_room(before, book):
+            self._on_room()
 
 
 def _text(item: Object) -> str:

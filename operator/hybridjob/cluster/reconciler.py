@@ -32,6 +32,7 @@ from hybridjob.engine.conditions import acknowledged, malformed_status
 from hybridjob.engine.decide import decide
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import Facts, ReservationFacts
+from hybridjob.engine.held_jobs import HeldJobs
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
@@ -79,6 +80,8 @@ class Reconciler:
         self._executor, self._events, self._metrics, self._clock = executor, events, metrics, clock
         self._memory: dict[str, _Memory] = {}
         self._loads = Loads(queue.add)
+        self._held = HeldJobs(queue.add_at)
+        ledger.on_room = lambda policy: self._held.room(policy, clock())
 
     def count_all(self) -> None:
         """Count what every job takes of its quotas. Nothing may be reconciled before: slots would be given twice."""
@@ -100,7 +103,7 @@ class Reconciler:
     async def _reconcile(self, uid: str) -> None:
         record = self._cache.jobs.get(uid)
         if record is None:
-            self._loads.remove(uid)
+            self._forget_place(uid)
             await self._executor.settle_orphan(uid)
             return
         if record.state in TERMINAL and not record.raw:
@@ -112,7 +115,7 @@ class Reconciler:
         while again and (record.state not in TERMINAL or record.raw):
             job = await self._parse(record, memory)
             if job is None:
-                self._loads.remove(uid)
+                self._forget_place(uid)
                 return
             again = await self._pass(record, job, memory)
             record = self._cache.jobs.get(uid, record)
@@ -138,6 +141,7 @@ class Reconciler:
         decision = decide(job, policy, facts, now)
         decided = job.model_copy(update={"status": decision.status})
         self._loads.put(policy, load_of(decided, decision.actions))
+        self._held.put(policy.metadata.name, decided, now)
         answered = await self._executor.execute(job, policy, decision.actions)
         again = answered is not None
         memory.answered = answered if answered is not None and not answered.granted else None
@@ -289,8 +293,12 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._memory.pop(uid, None)
-        self._loads.remove(uid)
+        self._forget_place(uid)
         self._executor.forget(uid)
+
+    def _forget_place(self, uid: str) -> None:
+        self._loads.remove(uid)
+        self._held.remove(uid)
 
 
 def _status_of_malformed(record: Record, problem: str, now: datetime) -> HybridJobStatus:

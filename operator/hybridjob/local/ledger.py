@@ -15,6 +15,7 @@ from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Key, Series
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.facts import ReservationFacts
+from hybridjob.engine.held_jobs import gives_room
 from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
 from hybridjob.engine.unknown_outcomes import settle_by_hand
@@ -33,6 +34,8 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime]) -> None:
         self._connection, self._clock = connection, clock
+        self.on_room: Callable[[str], None] = lambda _: None
+        """Told of each policy whose book may grant now what it refused before."""
 
     def reserve(self, policy: str, job: HybridJob, wanted: Reserve) -> ReservationFacts:
         """Set money aside for an attempt, if every budget still has room for it."""
@@ -75,9 +78,12 @@ class Ledger:
 
     def apply(self, policy: str, requests: Sequence[Request]) -> list[Answer]:
         """Ask the book. Runs inside the caller's transaction."""
-        book, answers = self.book(policy).apply(requests, self._clock())
+        before = self.book(policy)
+        book, answers = before.apply(requests, self._clock())
         if any(answer.done for answer in answers):
             self._write(book)
+            if gives_room(before, book):
+                self.on_room(policy)
         return answers
 
     def _write(self, book: Book) -> None:

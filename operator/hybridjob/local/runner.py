@@ -12,6 +12,7 @@ from hybridjob.contract.progress import Progress
 from hybridjob.engine.actions import Action, CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
+from hybridjob.engine.held_jobs import HeldJobs
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
@@ -51,6 +52,8 @@ class Runner:
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._cancels: asyncio.Task[None] | None = None
         self._loads = Loads(self._wake)
+        self._held = HeldJobs(self._wake_at)
+        store.ledger.on_room = lambda policy: self._held.room(policy, clock())
         self._knows_past = False
         self._solvers = Solvers(store, slots or len(os.sched_getaffinity(0)), clock, self._wake, observer.progressed)
 
@@ -86,6 +89,9 @@ class Runner:
     def _wake(self, uid: str) -> None:
         self._changed[uid].set()
 
+    def _wake_at(self, uid: str, time: datetime) -> None:
+        asyncio.get_running_loop().call_later((time - self._clock()).total_seconds(), self._wake, uid)
+
     async def _watch_cancels(self) -> None:
         """Another process asks for a cancel through the database."""
         seen: set[str] = set()
@@ -101,6 +107,7 @@ class Runner:
             await self._decide_until_ended(uid)
         finally:
             self._loads.remove(uid)
+            self._held.remove(uid)
 
     async def _decide_until_ended(self, uid: str) -> None:
         self._solvers.recover(uid)
@@ -111,6 +118,7 @@ class Runner:
             decision = decide(stored.job, stored.policy, self._facts(stored, answered), self._clock())
             decided = stored.job.model_copy(update={"status": decision.status})
             self._loads.put(stored.policy, load_of(decided, decision.actions))
+            self._held.put(stored.policy.metadata.name, decided, self._clock())
             answered = self._execute(stored, decision)
             self._save(stored, decision)
             if answered is None and decision.status.state not in TERMINAL:
