@@ -70,6 +70,7 @@ def test_per_second_is_estimated_by_the_deadline() -> None:
         ("4800", 3600, "4800"),  # AQT IBEX-Q1
         ("4000", 1, "1.111112"),  # IQM Emerald
         ("3000", 7, "5.833334"),  # IQM Garnet
+        ("5750", 60, "95.833334"),  # Rigetti Ankaa-3
         ("4100", 60, "68.333334"),  # Rigetti Cepheus-1-108Q
     ],
 )

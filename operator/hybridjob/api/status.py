@@ -138,7 +138,7 @@ class CostStatus(Model):
     currency: Currency | None = None
     """None while everything was free."""
     estimated: Money
-    """The most that the chosen attempt was estimated to cost."""
+    """What the chosen attempt was expected to cost, at the most what was reserved for it."""
     reserved: Money
     """Held for attempts under way, and for those that ended and nobody knows the cost of."""
     actual: Money
@@ -200,9 +200,11 @@ class OptionStatus(Model):
     backend: Annotated[str, StringConstraints(max_length=63)]
     """The policy's name of the backend; classical on the classical route."""
     estimated_cost: Money | None = None
-    """The most that it was estimated to cost."""
+    """What it was expected to cost: by the time that attempts have taken, where that is its price."""
+    maximum_cost: Money | None = None
+    """The most that it could cost: what is reserved."""
     currency: Currency | None = None
-    """The currency of estimatedCost."""
+    """The currency of both."""
     reason: Annotated[str, StringConstraints(max_length=64)]
     """One word: why it was chosen, or what rules it out."""
     message: Annotated[str, StringConstraints(max_length=2048)]

@@ -74,5 +74,8 @@ def _print(job: HybridJob, policy: str, decision: DecisionStatus) -> None:
 
 
 def _print_option(mark: str, option: OptionStatus) -> None:
-    estimate = "" if option.estimated_cost is None else display(option.estimated_cost, option.currency)
+    expected, most = option.estimated_cost, option.maximum_cost
+    estimate = "" if most is None else display(most, option.currency)
+    if expected is not None and expected != most:
+        estimate = f"{expected:f}, at most {estimate}"
     click.echo(f"  {mark} {option.route:<9} {option.backend:<12} {estimate:>12}  {option.reason}: {option.message}")

@@ -47,7 +47,7 @@ def shortage(
             already = f" after {display(before, currency)} spent" if before else ""
             return Shortage(
                 "BudgetExceeded",
-                f"estimated at {display(cost, currency)}{already}, above limits.maxCost "
+                f"may cost {display(cost, currency)}{already}, above limits.maxCost "
                 f"{display(limits.max_cost, currency)}",
             )
     name = policy.metadata.name
@@ -62,5 +62,5 @@ def shortage(
         f"{display(claim.limit, currency)}"
         for claim, left in lacking
     ]
-    message = f"estimated at {display(cost, currency)}, and {' and '.join(parts)}"
+    message = f"may cost {display(cost, currency)}, and {' and '.join(parts)}"
     return Shortage("BudgetExceeded", message, tuple(claim.budget for claim, _ in lacking))

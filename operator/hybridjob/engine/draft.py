@@ -311,7 +311,7 @@ class Draft:
         before = self.previous.cost
         estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
         if self.chosen is not None:
-            estimated, currency = self.chosen.estimate or ZERO, self.chosen.currency or currency
+            estimated, currency = self.chosen.expected or ZERO, self.chosen.currency or currency
         return CostStatus(
             currency=currency,
             estimated=estimated,

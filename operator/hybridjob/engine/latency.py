@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.latency import MAX_SAMPLES, ExpectedLatency, LatencySpec, MeasuredLatency, Quantiles
@@ -104,6 +105,17 @@ def estimate(
         return None
     queue, run = expected.queue_seconds, expected.run_seconds
     return Latency(queue, run, queue + run, "as the policy expects")
+
+
+def mean_run(
+    policy: QuantumBackendPolicy, backend: str, histories: Mapping[str, History], now: datetime
+) -> float | None:
+    """The seconds that solvers have run, on average; None where too few have been measured."""
+    rules = policy.spec.latency
+    if rules is None:
+        return None
+    ran = [sample.run for sample in _counted(histories.get(backend, ()), rules, millis(now)) if sample.run]
+    return fmean(ran) / 1000 if len(ran) >= rules.minimum_samples else None
 
 
 def too_slow(job: HybridJob, takes: Latency, is_first: bool, now: datetime) -> str | None:

@@ -34,7 +34,7 @@ class Workload:
     gate_shots: GateShots | None = None
     """Of all tasks together; None where that is not known before the circuit is built."""
     expected_seconds: float | None = None
-    """Of the attempts that came before, where there were any."""
+    """What the attempts that came before took on average, where enough of them were measured."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Option:
     reason: FallbackReason | None = None
     word: str | None = None
     """What rules it out, in a word that says more than the reason: PriceUnknown, UnitMismatch, LedgerFull."""
+    expected: Decimal | None = None
+    """What it is likely to cost."""
     estimate: Decimal | None = None
     """The most that it can cost."""
     currency: str | None = None
@@ -173,14 +175,16 @@ class Choice:
 
     def _priced(self, option: Option, card: RateCard, work: Workload) -> Option:
         if card.currency is None:
-            return replace(option, estimate=ZERO, message=f"{option.message}, free")
+            return replace(option, expected=ZERO, estimate=ZERO, message=f"{option.message}, free")
         option = replace(option, currency=card.currency)
         try:
-            cost = estimate(card, work, self.now).maximum
+            seconds = latency.mean_run(self.policy, option.backend, self.facts.latencies, self.now)
+            found = estimate(card, replace(work, expected_seconds=seconds), self.now)
         except PriceUnknownError as error:
             message = f"price unknown, so nothing is submitted: {error}"
             return replace(option, reason="BudgetExceeded", word="PriceUnknown", message=message)
-        option = replace(option, estimate=cost)
+        cost = found.maximum
+        option = replace(option, expected=found.expected, estimate=cost)
         reservation = self.facts.reservation
         if reservation is None or not reservation.granted or reservation.backend != option.backend:
             # What is reserved already counts among what is used, and is not asked for twice.
@@ -273,7 +277,8 @@ def _status(option: Option, reason: str, message: str) -> OptionStatus:
     return OptionStatus(
         route=option.route,
         backend=option.backend,
-        estimated_cost=option.estimate,
+        estimated_cost=option.expected,
+        maximum_cost=option.estimate,
         currency=option.currency,
         reason=reason,
         message=message[:2048],
