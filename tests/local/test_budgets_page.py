@@ -14,6 +14,7 @@ from support.build import START, job_of
 from support.command_line import REPOSITORY, CommandLine
 
 PAGE = (REPOSITORY / "docs" / "budgets.md").read_text()
+ALERTS = re.compile(r"^budget month of policy team: 3\.5696 of 4 USD are charged or reserved, (\d+) % or more$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     command = CommandLine(directory / "state")
     done = command("run", directory / "all.yaml", "-o", "json", timeout=300)
     assert done.status == 0, done.stderr
+    assert ALERTS.findall(done.stderr) == ["80"]
     reasons = sorted(item["status"].get("fallback", {}).get("reason", "") for item in done.objects)
     assert reasons == ["", "", "BudgetExceeded"]
     return command

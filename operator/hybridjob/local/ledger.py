@@ -14,6 +14,7 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.accounts import Key, Series
 from hybridjob.engine.actions import Reserve
+from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.held_jobs import gives_room
 from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request
@@ -66,6 +67,14 @@ class Ledger:
     def used(self, policy: QuantumBackendPolicy, job: HybridJob, now: datetime) -> Mapping[Series, Decimal]:
         """What is used of each budget that may apply to the job."""
         return budgets.used(policy, job, self.book(policy.metadata.name), now)
+
+    def give_alerts(self, policy: QuantumBackendPolicy) -> list[Alert]:
+        """The alerts that became due, each of them once: it is written down that they were given before they are."""
+        name = policy.metadata.name
+        with Immediate(self._connection):
+            due = budgets.due_alerts(policy, self.book(name), self._clock())
+            answers = self.apply(name, [alert.request for alert in due])
+        return [alert for alert, answer in zip(due, answers, strict=True) if answer.done]
 
     def book(self, policy: str) -> Book:
         row = self._connection.execute("SELECT document FROM ledgers WHERE policy = ?", (policy,)).fetchone()

@@ -1,6 +1,7 @@
 """Drives jobs to their end: gives the engine facts, does what it says, writes what it decided."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Protocol
 
 from hybridjob.api.common import memory_bytes
 from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.contract.progress import Progress
 from hybridjob.engine.actions import Action, CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
@@ -22,6 +24,8 @@ from hybridjob.local.solvers import Solvers
 from hybridjob.local.store import Store, StoredJob
 
 _CANCEL_POLL_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -121,6 +125,7 @@ class Runner:
             self._held.put(stored.policy.metadata.name, decided, self._clock())
             answered = self._execute(stored, decision)
             self._save(stored, decision)
+            self._give_alerts(stored.policy, decision)
             if answered is None and decision.status.state not in TERMINAL:
                 await self._wait(changed, decision.wake_time)
 
@@ -172,6 +177,12 @@ class Runner:
             return
         self._store.save_status(stored.uid, decision.status, settlements, self._clock())
         self._observer.status_changed(stored.job.model_copy(update={"status": decision.status}))
+
+    def _give_alerts(self, policy: QuantumBackendPolicy, decision: Decision) -> None:
+        """Tell of thresholds that were reached: each once in its period, whichever run it is."""
+        if any(isinstance(action, Reserve | Settle | KeepReserved) for action in decision.actions):
+            for alert in self._store.ledger.give_alerts(policy):
+                log.warning("%s", alert.message)
 
     async def _wait(self, changed: asyncio.Event, wake_time: datetime | None) -> None:
         seconds = None if wake_time is None else max(0.0, (wake_time - self._clock()).total_seconds())

@@ -1,5 +1,6 @@
-"""Jobs that are held for money, in one run."""
+"""Budgets and real runs: jobs that are held for money, and alerts."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -27,3 +28,18 @@ def test_a_held_job_goes_on_when_another_gives_its_money_back(hybridjob_command:
     came, started = map(datetime.fromisoformat, (items[1]["metadata"]["creationTimestamp"], attempt["createdTime"]))
     assert started > datetime.fromisoformat(items[0]["status"]["attempts"][0]["endTime"])
     assert started - came < POLL, "it did not wait for its next look"
+
+
+def test_an_alert_is_given_once_and_again_for_a_limit_that_is_raised(
+    hybridjob_command: CommandLine, tmp_path: Path
+) -> None:
+    card = {"formula": "PerTaskPerShot", "currency": "USD", "perTask": "1", "perShot": "0"}
+    told = []
+    for limit in ("2", "2", "4"):
+        budget = {"name": "all", "limit": limit, "currency": "USD", "alerts": [50, 100]}
+        rules = policy(DEAR | {"rateCard": card}, budgets=[budget])
+        file = write_manifests(tmp_path / "job.yaml", rules, hybridjob(problem=ring(4), quantum=QUICK))
+        outcome = hybridjob_command("run", file, "-o", "json")
+        assert outcome.object["status"]["cost"]["actual"] == "1"
+        told.append(re.findall(r"^budget all of policy policy: (.*) USD .* (\d+) % or more$", outcome.stderr, re.M))
+    assert told == [[("1 of 2", "50")], [("2 of 2", "100")], [("3 of 4", "50")]]
