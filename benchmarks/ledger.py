@@ -26,8 +26,9 @@ from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, ledger_name
 from hybridjob.engine import reservations
 from hybridjob.engine.accounts import LIFETIME, Claim, Series
 from hybridjob.engine.actions import Reserve
-from hybridjob.engine.ledger import Book, Request, SettleRequest
+from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_document import Written, dump, load
+from hybridjob.engine.ledger_requests import Request, SettleRequest
 
 WAITERS = 256
 LIMIT = Decimal(1_000_000)

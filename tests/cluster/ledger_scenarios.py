@@ -10,8 +10,8 @@ from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, LedgerError, LedgerLostError, ledger_name
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros
-from hybridjob.engine.ledger import SettleRequest
 from hybridjob.engine.ledger_document import load
+from hybridjob.engine.ledger_requests import SettleRequest
 from support.build import job_of, policy, reserve
 
 TOTAL = Series("USD", "Policy", "", LIFETIME)

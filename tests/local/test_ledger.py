@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros, to_micros
-from hybridjob.engine.ledger import SettleRequest
+from hybridjob.engine.ledger_requests import SettleRequest
 from hybridjob.local.database import Immediate, StateError
 from hybridjob.local.ledger import SCHEMA, Ledger
 from hybridjob.local.store import Store

@@ -10,7 +10,8 @@ from hybridjob.api.rates import RateCard
 from hybridjob.api.status import AttemptStatus, HybridJobStatus
 from hybridjob.engine import reservations
 from hybridjob.engine.audit import audit
-from hybridjob.engine.ledger import Book, SettleRequest
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import SettleRequest
 from support.build import START, job_of, priced, reserve
 
 CARD = RateCard.model_validate(priced("0.001"))

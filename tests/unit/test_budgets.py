@@ -11,7 +11,8 @@ from hybridjob.engine.actions import Decision, Reserve, StartAttempt
 from hybridjob.engine.budgets import Claims, budget_report, due_alerts
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts
-from hybridjob.engine.ledger import Book, SettleRequest
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import SettleRequest
 from hybridjob.engine.routing import first_choice
 from support.build import START, after, backend, job, job_of, policy, priced
 

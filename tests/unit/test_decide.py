@@ -15,7 +15,7 @@ from hybridjob.engine.accounts import LIFETIME, Claim, Series
 from hybridjob.engine.actions import CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
-from hybridjob.engine.ledger import SubmitRequest
+from hybridjob.engine.ledger_requests import SubmitRequest
 from support.build import START, UID, after, backend, job, policy, priced, verdict
 
 

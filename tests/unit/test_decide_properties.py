@@ -19,7 +19,7 @@ from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, 
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
 from hybridjob.engine.instants import millis
-from hybridjob.engine.ledger import SubmitRequest
+from hybridjob.engine.ledger_requests import SubmitRequest
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from support.build import START, backend, job, policy, priced, verdict
 

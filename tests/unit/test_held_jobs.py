@@ -13,7 +13,8 @@ from hybridjob.engine.accounts import to_micros
 from hybridjob.engine.breaker import ProbeRequest, ReleaseRequest, ReportRequest
 from hybridjob.engine.held_jobs import AT_ONCE, ROUND, HeldJobs, gives_room
 from hybridjob.engine.instants import millis
-from hybridjob.engine.ledger import Book, Request, SettleRequest
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import Request, SettleRequest
 from support.build import START, after, job, job_of, reserve
 
 RULES = CircuitBreakerSpec(consecutive_failures=1, open_seconds=10)

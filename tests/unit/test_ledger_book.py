@@ -15,19 +15,18 @@ from hybridjob.engine import ledger
 from hybridjob.engine.accounts import LIFETIME, Claim, Series, from_micros, to_micros
 from hybridjob.engine.breaker import ReportRequest
 from hybridjob.engine.latency import DurationRequest, Sample
-from hybridjob.engine.ledger import (
+from hybridjob.engine.ledger import Book, Key
+from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
+from hybridjob.engine.ledger_requests import (
     AlertRequest,
     Answer,
-    Book,
     Entry,
-    Key,
     Request,
     ReserveRequest,
     SettleRequest,
     SubmitRequest,
     UnknownRequest,
 )
-from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
 from hybridjob.engine.unknown_outcomes import NotUnknownError, settle_by_hand
 from support.build import START
 

@@ -21,7 +21,7 @@ from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, Reserve, Settle, StartAttempt
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
-from hybridjob.engine.ledger import SettleRequest, UnknownRequest
+from hybridjob.engine.ledger_requests import SettleRequest, UnknownRequest
 from hybridjob.engine.pricing import display
 from hybridjob.engine.reservations import settlement
 

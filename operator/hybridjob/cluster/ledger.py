@@ -29,8 +29,9 @@ from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.held_jobs import gives_room
-from hybridjob.engine.ledger import Answer, Book, Entry, NoteRequest, Request, SettleRequest, UnknownRequest
+from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_document import MAX_BYTES, LedgerDocumentError, Written, dump, load
+from hybridjob.engine.ledger_requests import Answer, Entry, NoteRequest, Request, SettleRequest, UnknownRequest
 
 LABELS = {"app.kubernetes.io/managed-by": "hybridjob", "app.kubernetes.io/component": "ledger"}
 DOCUMENT_KEY = "ledger.json"

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hybridjob.api.status import HybridJobStatus, Route
 from hybridjob.engine.accounts import Claim
-from hybridjob.engine.ledger import NoteRequest
+from hybridjob.engine.ledger_requests import NoteRequest
 
 
 @dataclass(frozen=True)

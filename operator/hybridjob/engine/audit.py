@@ -7,7 +7,8 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import AttemptStatus
 from hybridjob.engine.accounts import from_micros, to_micros
-from hybridjob.engine.ledger import Book, Entry, SettleRequest
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import Entry, SettleRequest
 from hybridjob.engine.pricing import ZERO, display
 
 _OPEN = ("Pending", "Running", "Cancelling")

@@ -10,7 +10,8 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
 from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.engine.accounts import Claim, Series, from_micros, to_micros
-from hybridjob.engine.ledger import AlertRequest, Book
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import AlertRequest
 from hybridjob.engine.periods import period_at
 
 MAX_VALUES_REPORTED = 8

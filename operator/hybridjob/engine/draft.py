@@ -29,7 +29,7 @@ from hybridjob.engine.facts import AttemptFacts, Facts
 from hybridjob.engine.faults import Kind, kind_of
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, sample_of
-from hybridjob.engine.ledger import SubmitRequest
+from hybridjob.engine.ledger_requests import SubmitRequest
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import end_attempt, lose_attempt
 from hybridjob.engine.policies import rate_card_of

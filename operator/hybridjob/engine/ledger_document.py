@@ -13,7 +13,8 @@ from hybridjob.engine.accounts import ScopeKind, Series
 from hybridjob.engine.breaker import Breaker, Circuit, Lease, Outcome
 from hybridjob.engine.hedging import Hedge
 from hybridjob.engine.latency import Sample
-from hybridjob.engine.ledger import Account, Book, Entry, EntryState
+from hybridjob.engine.ledger import Account, Book
+from hybridjob.engine.ledger_requests import Entry, EntryState
 
 SCHEMA_VERSION: Literal[2] = 2
 MAX_BYTES = 1_000_000

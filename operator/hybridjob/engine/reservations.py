@@ -4,7 +4,7 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.engine.accounts import to_micros
 from hybridjob.engine.actions import KeepReserved, Reserve, Settlement
 from hybridjob.engine.facts import ReservationFacts
-from hybridjob.engine.ledger import Answer, Entry, ReserveRequest, SettleRequest, UnknownRequest
+from hybridjob.engine.ledger_requests import Answer, Entry, ReserveRequest, SettleRequest, UnknownRequest
 
 
 def request(job: HybridJob, wanted: Reserve) -> ReserveRequest:

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from hybridjob.api.policy import UnknownOutcome
 from hybridjob.engine.accounts import Key, to_micros
-from hybridjob.engine.ledger import Book, SettleRequest
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.ledger_requests import SettleRequest
 
 MAX_REPORTED = 16
 

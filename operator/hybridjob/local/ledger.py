@@ -17,8 +17,9 @@ from hybridjob.engine.actions import Reserve
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
 from hybridjob.engine.held_jobs import gives_room
-from hybridjob.engine.ledger import Answer, Book, NoteRequest, Request
+from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_document import LedgerDocumentError, Written, dump, load
+from hybridjob.engine.ledger_requests import Answer, NoteRequest, Request
 from hybridjob.engine.unknown_outcomes import settle_by_hand
 from hybridjob.local.database import Immediate, StateError
 
