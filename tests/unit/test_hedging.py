@@ -202,6 +202,28 @@ class TestEnd:
         assert drive.status.fallback.reason == "LatencyExceeded"
         assert not any(isinstance(action, StartAttempt) for action in decision.actions)
 
+    @pytest.mark.parametrize("feasible", [True, False])
+    def test_a_quantum_answer_after_the_deadline_is_kept_as_evidence_and_charged(self, feasible: bool) -> None:
+        drive = Drive(hedged(strategy="QuantumFirst"), policy(backend(rateCard=priced("0.001"))))
+        drive.at(0)
+        drive.at(0, reservation=ReservationFacts(1, "aer", Decimal("1.024"), True))
+        drive.at(1, {1: RUNNING})
+        drive.at(100, {1: RUNNING})
+        assert (drive.status.state, drive.status.attempts[0].state) == ("FallingBack", "Cancelling")
+        usage = Usage(tasks=1, shots=1000, seconds=1.0)
+        late = AttemptFacts(after(1), after(101), 0, verdict(1, objective=2.5, feasible=feasible, usage=usage))
+        assert Settle(1, Decimal(1)) in drive.at(101, {1: late}).actions
+        quantum = drive.status.attempts[0]
+        assert (quantum.state, quantum.reason) == ("Cancelled", "LatencyExceeded")
+        assert (quantum.objective, quantum.feasible) == (2.5, feasible)
+        assert (drive.status.result, drive.status.route) == (None, "Classical")
+
+        answered = AttemptFacts(after(101), after(103), 0, verdict(2, objective=2.0))
+        drive.at(103, {1: late, 2: answered})
+        ended = drive.status
+        assert (ended.state, ended.result and ended.result.objective) == ("Succeeded", 2.0)
+        assert drive.at(200, {1: late, 2: answered}).status == ended
+
     @pytest.mark.parametrize("edit", [{"cancel": True}, {"suspend": True}])
     def test_cancel_and_suspend_end_both(self, edit: dict[str, Any]) -> None:
         drive = self.hedge()
