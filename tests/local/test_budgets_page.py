@@ -40,6 +40,15 @@ def test_the_page_shows_what_the_command_prints(team: CommandLine) -> None:
     assert re.sub(r"anew [^;\n]*", "anew …", printed) == shown[1]
 
 
+def test_explain_foretells_it_with_what_is_left(team: CommandLine) -> None:
+    file = Path(team.state).parent / "all.yaml"
+    first, *_ = json.loads(team("explain", file, "-o", "json").stdout)
+    assert first["forecast"]["action"] == "FallBack"
+    assert first["forecast"]["reason"] == "BudgetExceeded"
+    assert [budget["remaining"] for budget in first["budgets"]] == ["0.4304", "96.4304"]
+    assert "     budget    month        3.5696 used, 0 reserved, 0.4304 left of 4 USD" in team("explain", file).stdout
+
+
 def test_the_report_is_there_for_machines(team: CommandLine) -> None:
     month, each = json.loads(team("policy", "team", "-o", "json").stdout)["budgets"]
     assert (month["committed"], month["reserved"], month["remaining"]) == ("3.5696", "0", "0.4304")

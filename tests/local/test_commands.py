@@ -137,12 +137,14 @@ def test_explain_starts_nothing(hybridjob_command: CommandLine, tmp_path: Path) 
     )
     file = write_manifests(tmp_path / "job.yaml", rules, job)
     text = hybridjob_command("explain", file).stdout
+    assert not (hybridjob_command.state / "state.db").exists()
     assert "96 USD" in text
     assert "above limits.maxCost 1 USD" in text
     assert "this backend has 2" in text
     assert "-> Quantum   aer" in text
-    decision = json.loads(hybridjob_command("explain", file, "-o", "json").stdout)["decision"]
-    assert decision["chosen"]["backend"] == "aer"
+    explained = json.loads(hybridjob_command("explain", file, "-o", "json").stdout)
+    assert explained["decision"]["chosen"]["backend"] == "aer"
+    assert explained["forecast"] == {"action": "Start", "message": "starts on aer"}
     assert hybridjob_command("get", "-o", "json").objects == []
 
 

@@ -8,7 +8,9 @@ import pytest
 from hybridjob.api.common import format_timestamp
 from hybridjob.api.manifests import load_files
 from hybridjob.engine.facts import Facts
-from hybridjob.engine.routing import first_choice
+from hybridjob.engine.forecast import foretell
+from hybridjob.engine.ledger import Book
+from hybridjob.engine.loads import Loads
 from hybridjob.engine.windows import window_report
 from support.build import job
 from support.command_line import EXAMPLES, CommandLine, hybridjob, policy, ring, write_manifests
@@ -42,20 +44,21 @@ def test_a_job_that_cannot_wait_is_answered_at_once(hybridjob_command: CommandLi
 
 
 @pytest.mark.parametrize(
-    ("now", "chosen", "opens"),
+    ("now", "action", "backend", "opens"),
     [
-        ("2026-01-07T12:00:00+01:00", "classical", "2026-01-07T22:00:00+01:00"),  # a Wednesday
-        ("2026-01-07T21:55:00+01:00", "first", "2026-01-07T22:00:00+01:00"),  # soon: it waits
-        ("2026-01-08T05:59:59+01:00", "first", None),
-        ("2026-01-10T12:00:00+01:00", "second", "2026-01-12T01:00:00+01:00"),  # a Saturday, under maintenance
-        ("2026-12-26T12:00:00+01:00", "second", "2027-01-03T00:00:00+01:00"),  # the holidays
+        ("2026-01-07T12:00:00+01:00", "FallBack", "classical", "2026-01-07T22:00:00+01:00"),  # a Wednesday
+        ("2026-01-07T21:55:00+01:00", "Wait", None, "2026-01-07T22:00:00+01:00"),  # soon
+        ("2026-01-08T05:59:59+01:00", "Start", "first", None),
+        ("2026-01-10T12:00:00+01:00", "Start", "second", "2026-01-12T01:00:00+01:00"),  # a Saturday, under maintenance
+        ("2026-12-26T12:00:00+01:00", "Start", "second", "2027-01-03T00:00:00+01:00"),  # the holidays
     ],
 )
-def test_the_example_does_what_it_says(now: str, chosen: str, opens: str | None) -> None:
+def test_the_example_does_what_it_says(now: str, action: str, backend: str | None, opens: str | None) -> None:
     (rules,) = load_files([EXAMPLES / "policies" / "windows.yaml"]).policies
     instant = datetime.fromisoformat(now)
-    decision = first_choice(job(), rules, Facts(), instant)
-    assert decision.chosen is not None
-    assert decision.chosen.backend == chosen
+    new = job()
+    new = new.model_copy(update={"metadata": new.metadata.model_copy(update={"creation_timestamp": instant})})
+    forecast = foretell(new, rules, Facts(), Book("windows"), Loads(lambda _: None), instant)
+    assert (forecast.action, forecast.status.backend) == (action, backend)
     expected = None if opens is None else datetime.fromisoformat(opens)
     assert window_report(rules, instant)[0].next_open == expected

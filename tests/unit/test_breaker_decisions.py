@@ -16,7 +16,6 @@ from hybridjob.engine.breaker_gate import breaker_report
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
 from hybridjob.engine.instants import millis
-from hybridjob.engine.routing import first_choice
 from hybridjob.engine.windows import window_report
 from support.build import START, UID, after, backend, job, policy, priced, verdict
 
@@ -267,12 +266,6 @@ class TestProbe:
         drive.at(50, n1=AttemptFacts(after(1)))
         assert drive.at(60, n1=AttemptFacts(after(1), after(55), 0, verdict())).actions
         assert drive.status.route == "Quantum"
-
-    def test_explain_says_who_would_be_the_probe(self) -> None:
-        drive = self.half_open()
-        decision = first_choice(drive.job, drive.policy, Facts(breakers=drive.breakers), START)
-        assert decision.chosen is not None
-        assert "probe" in decision.chosen.message
 
 
 class TestForce:

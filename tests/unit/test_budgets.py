@@ -13,7 +13,6 @@ from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_requests import SettleRequest
-from hybridjob.engine.routing import first_choice
 from support.build import START, after, backend, job, job_of, policy, priced
 
 DEVICE = backend("device", rateCard=priced("0.001"))  # 1.024 USD for 1024 shots
@@ -155,11 +154,6 @@ class TestExceeded:
         rules, book = self.full(onExceeded="Reject")
         status = decided(job(), rules, book)[1].status
         assert (status.state, status.reason) == ("Failed", "BudgetExceeded")
-
-    def test_reject_is_foretold(self) -> None:
-        rules, book = self.full(onExceeded="Reject")
-        facts = Facts(used=budgets.used(rules, job(), book, START))
-        assert first_choice(job(), rules, facts, START).chosen is None
 
     def test_reject_also_holds_for_what_can_never_fit(self) -> None:
         rules = held_to(budget("1", onExceeded="Reject"))

@@ -14,7 +14,6 @@ from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, History, Sample, estimate, latency_report, quantile, remember
 from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_document import Written, dump, load
-from hybridjob.engine.routing import first_choice
 from support.build import START, after, backend, job, policy, verdict
 
 RULES = LatencySpec(minimum_samples=5)
@@ -129,9 +128,10 @@ class TestDecisions:
         decision = decided({}, slow, backend("quick"), completionDeadlineSeconds=99)
         assert decision.actions == (StartAttempt(1, "Quantum", "quick"),)
 
-    def test_explain_shows_the_estimate(self) -> None:
+    def test_the_decision_has_the_estimate(self) -> None:
         rules = policy(backend(expectedLatency={"runSeconds": 100}))
-        decision = first_choice(job(), rules, Facts(), START)
+        decision = decide(job(), rules, Facts(), START).status.decision
+        assert decision is not None
         assert decision.chosen is not None
         assert decision.chosen.message.endswith("nine of ten attempts take up to 100 s (as the policy expects)")
 

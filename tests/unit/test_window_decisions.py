@@ -14,7 +14,6 @@ from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.engine.actions import Decision, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
-from hybridjob.engine.routing import first_choice
 from hybridjob.engine.windows import window_report
 from support import build
 from support.build import START, after, backend, job, priced
@@ -267,16 +266,6 @@ class TestReports:
             ("past", False, None),
         ]
         assert "does not open within 400 days" in report[-1].message
-
-    def test_explain_says_that_a_job_would_wait(self) -> None:
-        chosen = first_choice(job(limits=LIMITS), policy(windows=[window()]), Facts(), START).chosen
-        assert chosen is not None
-        assert (chosen.backend, chosen.reason, chosen.next_open) == ("aer", "WindowClosed", after(2 * HOUR))
-
-    def test_explain_says_that_a_job_would_not_wait(self) -> None:
-        chosen = first_choice(job(), policy(windows=[window()]), Facts(), START).chosen
-        assert chosen is not None
-        assert chosen.reason == "FellBack"
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -9,13 +9,12 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from hybridjob.api.breaker import BreakerStatus
 from hybridjob.api.common import Money
-from hybridjob.api.latency import MeasuredLatency
 from hybridjob.api.policy import BackendStatus, BudgetStatus, PolicyStatus, QuantumBackendPolicy, UnknownOutcome
 from hybridjob.api.status import CLASSICAL_BACKEND
 from hybridjob.cli.options import BadInputError, NotFoundError, Output, output_option, state_option
 from hybridjob.cli.output import plain, print_document
+from hybridjob.cli.policy_lines import budget_line, state_lines
 from hybridjob.engine.accounts import Key
 from hybridjob.engine.audit import Finding
 from hybridjob.engine.backend_report import backend_report
@@ -172,53 +171,15 @@ def _print(report: dict[str, Any]) -> None:
     for line in _state_lines(report["classical"]):
         click.echo(f"  classical {line}")
     for budget in report["budgets"]:
-        click.echo(f"  budget  {_budget_line(BudgetStatus.model_validate(budget))}")
+        click.echo(f"  budget  {budget_line(BudgetStatus.model_validate(budget))}")
     for outcome in report["unknownOutcomes"]:
         click.echo(f"  unknown {_unknown_line(UnknownOutcome.model_validate(outcome))}")
 
 
 def _state_lines(backend: dict[str, Any]) -> Iterator[str]:
-    """What a backend's hours and its circuit breaker say, where it has any."""
     fields = {"name", "open", "nextOpen", "message", "breaker", "latency"}
-    if "open" not in backend:
-        return
-    status = BackendStatus.model_validate({key: backend[key] for key in fields & backend.keys()})
-    if not status.open:
-        yield status.message
-    if status.breaker is not None:
-        yield _breaker_line(status.breaker)
-    if status.latency is not None:
-        yield _latency_line(status.latency)
-
-
-def _latency_line(status: MeasuredLatency) -> str:
-    total = status.total
-    line = f"took {total.p50:g} s p50, {total.p90:g} s p90, {total.p99:g} s p99 of {status.samples} attempts"
-    return f"{line}; {status.covered} of {status.estimated} within the p90 before" if status.estimated else line
-
-
-def _breaker_line(status: BreakerStatus) -> str:
-    line = f"breaker {status.state}"
-    if status.since_time is not None:
-        whom = "all" if status.scope == "All" else ", ".join(status.namespaces)
-        line += f" for {whom} since {status.since_time:%Y-%m-%d %H:%M:%S} UTC"
-    if status.state == "Open" and status.next_probe_time is not None:
-        line += f", next probe {status.next_probe_time:%H:%M:%S} UTC"
-    line += f"; {status.failures} faults counted"
-    return f"{line}; {status.message}" if status.message else line
-
-
-def _budget_line(status: BudgetStatus) -> str:
-    name = f"{status.name} ({status.value})" if status.value else status.name
-    line = (
-        f"{name:<12} {status.committed:f} used, {status.reserved:f} reserved, {status.remaining:f} left of "
-        f"{status.limit:f} {status.currency}"
-    )
-    if status.next_period_time is not None:
-        line += f", anew {status.next_period_time:%Y-%m-%d %H:%M} UTC"
-    if status.alerts:
-        line += f"; reached {', '.join(f'{percent} %' for percent in status.alerts)}"
-    return line
+    if "open" in backend:
+        yield from state_lines(BackendStatus.model_validate({key: backend[key] for key in fields & backend.keys()}))
 
 
 def _unknown_line(outcome: UnknownOutcome) -> str:

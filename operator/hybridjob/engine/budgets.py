@@ -1,6 +1,6 @@
 """Budgets: which of them apply to an attempt, what is used of them, and which alerts are due."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -91,6 +91,17 @@ def budget_report(policy: QuantumBackendPolicy, book: Book, now: datetime) -> li
         for budget, claims in _counted(policy, book, now)
         for claim in claims[:MAX_VALUES_REPORTED]
     ]
+
+
+def budgets_of(
+    policy: QuantumBackendPolicy, job: HybridJob, options: Iterable[tuple[str, str]], book: Book, now: datetime
+) -> list[BudgetStatus]:
+    """What is left of each budget that any of the job's options, a backend and its currency, is held to."""
+    specs = {budget.name: budget for budget in policy.spec.budgets}
+    claims = Claims(policy, job.metadata.namespace or "", now)
+    found = dict.fromkeys(claim for backend, currency in options for claim in claims.of(backend, currency))
+    order = {name: position for position, name in enumerate(specs)}
+    return [_status(specs[claim.budget], claim, book) for claim in sorted(found, key=lambda c: order[c.budget])]
 
 
 def _status(budget: BudgetSpec, claim: Claim, book: Book) -> BudgetStatus:

@@ -44,7 +44,8 @@ def hold(
         begins = (
             f"; its next period begins at {format_timestamp(max(following))}" if len(following) == len(ends) else ""
         )
-        message = f"waits for money until {format_timestamp(until)} at the latest: {option.message}{begins}"
+        wanted = f"{option.backend}: {option.message}"
+        message = f"waits for money until {format_timestamp(until)} at the latest: {wanted}{begins}"
         names = [budget.name for budget in lacking]
         status = HoldStatus(budgets=names, since_time=since, until_time=until)
         return Hold(status, message, min([until, now + POLL, *following]))

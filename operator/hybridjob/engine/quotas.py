@@ -55,6 +55,33 @@ def shortfalls(
     return dict.fromkeys(usable, full) if full and any(why.passes for why in lacking.values()) else lacking
 
 
+@dataclass(frozen=True)
+class QuotaUse:
+    """How much of a quota is used by other jobs, or of maxShotsPerJob by this one."""
+
+    name: str
+    used: int
+    limit: int
+
+
+def quota_report(policy: QuantumBackendPolicy, job: HybridJob, load: PolicyLoad, now: datetime) -> list[QuotaUse]:
+    """Every quota that the job is held to: for people, not for decisions."""
+    if job.spec.quantum is None:
+        return []
+    quotas, namespace, slots = policy.spec.quotas, namespace_of(job), _Slots(policy.spec, load.running)
+    period = quotas.jobs_per_period
+    began_lately = sum(start > now - timedelta(seconds=period.seconds) for start in load.starts) if period else 0
+    uses: list[tuple[str, int, int | None]] = [
+        ("maxConcurrent", sum(load.running.values()), quotas.max_concurrent),
+        ("maxConcurrentPerNamespace", slots.in_namespace[namespace], quotas.max_concurrent_per_namespace),
+        *((f"maxConcurrent of {b.name}", slots.on_backend[b.name], b.max_concurrent) for b in policy.spec.backends),
+        ("jobsPerPeriod", began_lately, period.count if period else None),
+        ("maxQueued", sum(waiter.namespace == namespace for waiter in load.waiting), quotas.max_queued),
+        ("maxShotsPerJob", workload(job.spec).shots, quotas.max_shots_per_job),
+    ]
+    return [QuotaUse(name, used, limit) for name, used, limit in uses if limit is not None]
+
+
 def has_quotas(spec: PolicySpec) -> bool:
     return spec.quotas != type(spec.quotas)() or any(backend.max_concurrent for backend in spec.backends)
 

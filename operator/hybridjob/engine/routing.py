@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
@@ -230,24 +230,6 @@ def is_rejected(policy: QuantumBackendPolicy, options: Sequence[Option]) -> bool
     """Whether a budget that has no room says that the job fails, whatever its fallback says."""
     rejecting = {budget.name for budget in policy.spec.budgets if budget.on_exceeded == "Reject"}
     return any(rejecting & set(option.budgets) for option in options)
-
-
-def first_choice(job: HybridJob, policy: QuantumBackendPolicy, facts: Facts, now: datetime) -> DecisionStatus:
-    """What would be decided first about a new job: the decision without the run."""
-    choice = Choice(job, policy, facts, now, lambda _: ZERO, {})
-    options, classical = choice.quantum(), choice.classical()
-    if job.spec.strategy == "ClassicalOnly":
-        return record(job, options, classical, chosen=classical if classical.reason is None else None)
-    chosen = next((option for option in options if option.reason is None), None)
-    limits = job.spec.limits
-    patience = timedelta(seconds=min(limits.queue_deadline_seconds, limits.completion_deadline_seconds))
-    passing = [option for option in options if option.passes and (option.passes_time or now) < now + patience]
-    if chosen is None and passing:  # it would wait
-        chosen = min(passing, key=lambda option: option.passes_time or now)
-    falls_back = why_none(options)[0] in job.spec.fallback.on and not is_rejected(policy, options)
-    if chosen is None and falls_back and classical.reason is None:
-        chosen = classical
-    return record(job, options, classical, chosen)
 
 
 def record(job: HybridJob, options: Sequence[Option], classical: Option, chosen: Option | None) -> DecisionStatus:

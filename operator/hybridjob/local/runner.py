@@ -19,6 +19,7 @@ from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.tasks import build_task
+from hybridjob.local.loads import count_past
 from hybridjob.local.sdks import unavailable_backends
 from hybridjob.local.solvers import Solvers
 from hybridjob.local.store import Store, StoredJob
@@ -85,9 +86,7 @@ class Runner:
         """Count what a job takes of its quotas before any job is decided about: a solver of its may run already."""
         if stored.policy.spec.quotas.jobs_per_period is not None and not self._knows_past:
             self._knows_past = True
-            for past in self._store.all():
-                if past.ended:
-                    self._loads.put(past.policy, load_of(past.job))
+            count_past(self._store, self._loads)
         self._loads.put(stored.policy, load_of(stored.job))
 
     def _wake(self, uid: str) -> None:

@@ -64,6 +64,7 @@ CREATE TABLE IF NOT EXISTS transitions (
 ) STRICT;
 """
 SCHEMA_VERSION = 2
+DATABASE = "state.db"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Store:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # problems and answers are the user's own
             (directory / "runners").mkdir(exist_ok=True)
-            self._connection = sqlite3.connect(directory / "state.db", timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(directory / DATABASE, timeout=BUSY_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._create_schema(directory)
