@@ -11,6 +11,7 @@ from decimal import Decimal
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import (
+    CLASSICAL_BACKEND,
     MAX_ATTEMPTS_KEPT,
     AttemptStatus,
     FallbackReason,
@@ -33,6 +34,7 @@ from hybridjob.engine.hedge_attempts import acceptable_hedge, hedges, next_step
 from hybridjob.engine.holds import hold
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import may_retry
+from hybridjob.engine.policies import rate_card_of
 from hybridjob.engine.pricing import display
 from hybridjob.engine.routing import Choice, Exclusion, Option, is_rejected, record, why_none
 
@@ -321,7 +323,12 @@ class _Pass(Draft):
         }
         refused = self.facts.reservation
         if refused is not None and not refused.granted:
-            excluded[refused.backend] = Exclusion("BudgetExceeded", refused.message, refused.refusal, refused.budgets)
+            names = [refused.backend]
+            if refused.refusal == "LedgerFull":  # for all that has a price: asked one by one, there is no end to it
+                names = [CLASSICAL_BACKEND, *(backend.name for backend in self.policy.spec.backends)]
+                names = [name for name in names if rate_card_of(self.policy, name).currency is not None]
+            why = Exclusion("BudgetExceeded", refused.message, refused.refusal, refused.budgets)
+            excluded |= dict.fromkeys(names, why)
         return excluded
 
     def _is_granted(self, option: Option) -> bool:
