@@ -1,5 +1,6 @@
 """The decision, case by case: what starts, what rolls back, what ends, and why."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -317,6 +318,15 @@ class TestMoney:
         (attempt,) = decision.status.attempts
         assert (attempt.number, attempt.backend, attempt.state, attempt.cost) == (1, "aer", "Failed", None)
         assert decision.actions == (KeepReserved(1, after(2 + 3600)),)
+
+    def test_an_attempt_that_was_settled_before_any_status_told_of_it_still_shows_its_cost(self) -> None:
+        """An operator was killed after the settlement: the next one found the Job, and no money, and said that it had
+        been free."""
+        found = replace(ended(verdict()), route="Quantum", backend="aer")
+        decision = decide(job(), self.RULES, Facts(attempts={1: found}), after(9))
+        assert decision.status.cost is not None
+        assert decision.status.cost.actual == self.COST
+        assert decision.actions == (Settle(1, self.COST),)
 
     def test_one_that_had_not_begun_is_started_again(self) -> None:
         again = decide(self.reserved(), self.RULES, Facts(), after(2))

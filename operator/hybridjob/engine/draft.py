@@ -312,6 +312,8 @@ class Draft:
         estimated, currency = (before.estimated, before.currency) if before else (ZERO, None)
         if self.chosen is not None:
             estimated, currency = self.chosen.expected or ZERO, self.chosen.currency or currency
+        if currency is None:  # of attempts that were taken up nobody tells what was chosen
+            currency = next((a.rate_card.currency for a in reversed(self.attempts) if a.rate_card is not None), None)
         return CostStatus(
             currency=currency,
             estimated=estimated,

@@ -89,15 +89,17 @@ def _signal_name(number: int) -> str:
 
 
 def _cost(attempt: AttemptStatus, facts: AttemptFacts, begun: bool) -> Decimal | None:
-    """What to charge. None where nobody knows what the provider did: there is no verdict, or one that does not tell,
-    and the price is not by time, which the runtime measured."""
-    if attempt.reserved is None:
-        return None
-    if facts.start_time is None:
-        return None if begun else ZERO
+    """What to charge. None where it is free, and where nobody knows what the provider did: there is no verdict, or one
+    that does not tell, and the price is not by time, which the runtime measured.
+
+    An attempt that a crash kept out of the status may have been settled already, and nothing is reserved for it any
+    more: it has cost what it has cost.
+    """
     card = attempt.rate_card
     if card is None:
         return None
+    if facts.start_time is None:
+        return None if begun else ZERO
     # A classical solver reports what it used of a quantum backend: nothing.
     usage = facts.verdict.usage if facts.verdict is not None and attempt.route == "Quantum" else None
     if usage is None and card.formula in ("PerSecond", "PerHour"):
