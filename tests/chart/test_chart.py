@@ -15,21 +15,17 @@ from chart.conftest import CHART, Helm, Manifest, Render
 from hybridjob.api.crds import crd_files
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import FALLBACK_REASONS
-from support.command_line import CommandLine
+from hybridjob.cluster.cache import Cache
+from hybridjob.cluster.metrics import Metrics
+from support.command_line import REPOSITORY, CommandLine
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 
+_SUFFIX = {"counter": "_total", "histogram": "_count"}
 METRICS = {
-    "hybridjob_jobs",
-    "hybridjob_work_queue_depth",
-    "hybridjob_reconcile_seconds_count",
-    "hybridjob_reconcile_errors_total",
-    "hybridjob_api_writes_total",
-    "hybridjob_attempts_total",
-    "hybridjob_money_charged_total",
-    "hybridjob_money_reserved",
-    "hybridjob_leader",
+    family.name + _SUFFIX.get(family.type, "")
+    for family in Metrics(Cache(lambda _: None), depth=lambda: 0).registry.collect()
 }
 """What the operator exports; of the histogram only the part that the alerts use."""
 
@@ -461,6 +457,17 @@ def test_alerts_ask_for_metrics_that_there_are(everything: list[Manifest]) -> No
         assert asked
         assert asked <= METRICS
         assert all('job="hybridjob"' in part for part in re.findall(r"\{[^}]*\}", alert["expr"]))
+
+
+def test_the_page_about_operations_lists_every_metric_and_alert(everything: list[Manifest]) -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    tables = page[page.index("## Metrics and alerts") :]
+    shown = set()
+    for row in re.findall(r"^\| (`hybridjob_.*?) \|", tables, re.M):
+        first, *others = re.findall(r"`([^`]+)`", row)
+        shown |= {first, *(re.sub("^…", first.rsplit("_", 1)[0], other) for other in others)}
+    assert {name.removesuffix("_count") for name in METRICS} == shown
+    assert set(re.findall(r"^\| `(HybridJob\w+)` ", tables, re.M)) == {alert["alert"] for alert in alerts(everything)}
 
 
 def test_the_alert_on_rollbacks_counts_every_cause(everything: list[Manifest]) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +10,7 @@ from prometheus_client.registry import Collector
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import AttemptStatus, HybridJobStatus
 from hybridjob.cluster.cache import Cache
+from hybridjob.cluster.policy_metrics import PolicyMetrics
 from hybridjob.engine.budgets import Alert
 
 _ENDED = ("Succeeded", "Failed", "Cancelled")
@@ -22,6 +22,8 @@ class Metrics:
     def __init__(self, cache: Cache, depth: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Jobs(cache))
+        self.policies = PolicyMetrics()
+        self.registry.register(self.policies)
         registry = self.registry
         self.reconcile_seconds = Histogram(
             "hybridjob_reconcile_seconds", "Time of one pass over one job", registry=registry
@@ -42,19 +44,39 @@ class Metrics:
             ["policy", "budget", "percent"],
             registry=registry,
         )
+        self._holds = Counter("hybridjob_holds", "Jobs that began to wait", ["policy", "reason"], registry=registry)
+        self._hedges_started = Counter(
+            "hybridjob_hedges_started", "Classical solvers started beside quantum ones", ["policy"], registry=registry
+        )
+        self._hedges_won = Counter(
+            "hybridjob_hedges_won", "Of these, those that answered first", ["policy"], registry=registry
+        )
         self.leader = Gauge("hybridjob_leader", "Whether this process leads", registry=registry)
-        self.reserved = Gauge("hybridjob_money_reserved", "Money reserved", ["policy", "currency"], registry=registry)
         Gauge("hybridjob_work_queue_depth", "Jobs that wait to be looked at", registry=registry).set_function(depth)
 
     def wrote(self, verb: str, resource: str, code: int) -> None:
         self._writes.labels(verb, resource, str(code)).inc()
 
     def status_written(self, job: HybridJob, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
-        """Count the attempts that ended with this status, and what they cost."""
+        """Count what happened with this status: attempts that ended and what they cost, waits, hedges."""
         ended = {attempt.number for attempt in before.attempts if attempt.state in _ENDED} if before else set()
         for attempt in after.attempts:
             if attempt.state in _ENDED and attempt.number not in ended:
                 self._attempt_ended(after.policy or "", attempt)
+        reason = _waits_for(after)
+        if reason is not None and reason != _waits_for(before):
+            self._holds.labels(after.policy or "", reason).inc()
+        if job.spec.strategy == "Hedged" and after.fallback is None:
+            self._hedges_written(before, after)
+
+    def _hedges_written(self, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
+        known = {attempt.number for attempt in before.attempts} if before else set()
+        policy = after.policy or ""
+        started = [a for a in after.attempts if a.route == "Classical" and a.number not in known]
+        self._hedges_started.labels(policy).inc(len(started))
+        has_ended = before is not None and before.state == "Succeeded"
+        if after.state == "Succeeded" and after.route == "Classical" and not has_ended:
+            self._hedges_won.labels(policy).inc()
 
     def _attempt_ended(self, policy: str, attempt: AttemptStatus) -> None:
         self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
@@ -64,8 +86,13 @@ class Metrics:
     def alerted(self, policy: str, alert: Alert) -> None:
         self._alerts.labels(policy, alert.budget, str(alert.percent)).inc()
 
-    def set_reserved(self, policy: str, currency: str, amount: Decimal) -> None:
-        self.reserved.labels(policy, currency).set(float(amount))
+
+def _waits_for(status: HybridJobStatus | None) -> str | None:
+    if status is None or status.state != "Held":
+        return None
+    if status.waiting is not None:
+        return status.waiting.reason
+    return "BudgetExceeded" if status.hold is not None else None
 
 
 class _Jobs(Collector):

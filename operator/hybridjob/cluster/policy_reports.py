@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 
 from hybridjob.api.common import Condition
 from hybridjob.api.policy import PolicyStatus
@@ -41,6 +40,8 @@ class PolicyReports:
         """Report until cancelled."""
         while True:
             await self._charge_overdue()
+            for gone in self._metrics.policies.reports.keys() - self._cache.policies.keys():
+                del self._metrics.policies.reports[gone]
             for record in list(self._cache.policies.values()):
                 try:
                     await self._report(record)
@@ -71,7 +72,7 @@ class PolicyReports:
         await self._give_alerts(record)
         now = self._clock()
         status = self._status(record, now)
-        self._measure(record.name, status)
+        self._metrics.policies.reports[record.name] = status, self._ledger.book(record.name)
         if status == record.status:
             return
         body = {
@@ -81,13 +82,6 @@ class PolicyReports:
             "status": json.loads(status.model_dump_json(by_alias=True, exclude_none=True)),
         }
         self._cache.put_policy(await self._api.replace(POLICIES, None, record.name, body, "status"))
-
-    def _measure(self, policy: str, status: PolicyStatus) -> None:
-        reserved: dict[str, Decimal] = {}
-        for entry in self._ledger.book(policy).entries.values():
-            reserved[entry.unit] = reserved.get(entry.unit, Decimal(0)) + entry.amount
-        for currency in {budget.currency for budget in status.budgets} | reserved.keys():
-            self._metrics.set_reserved(policy, currency, reserved.get(currency, Decimal(0)))
 
     async def _give_alerts(self, record: PolicyRecord) -> None:
         """Tell of thresholds that were reached: each once in its period, also across restarts."""
