@@ -10,6 +10,7 @@ from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, LedgerError, LedgerLostError, ledger_name
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros
+from hybridjob.engine.budgets import budget_report
 from hybridjob.engine.ledger_document import load
 from hybridjob.engine.ledger_requests import SettleRequest
 from support.build import job_of, policy, reserve
@@ -116,7 +117,7 @@ async def alerts(api: KubernetesApi, namespace: str) -> Any:
     restarted = make(api, namespace)
     await restarted.start()
     given = [len(alerts) for alerts in (*both, await restarted.give_alerts(rules))]
-    (balance,) = restarted.balances(rules)
+    (balance,) = budget_report(rules, restarted.book("policy"), datetime.now(UTC))
     return {"given": given, "reached": balance.alerts, "reserved": str(balance.reserved)}
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
+from hybridjob.api.status import OptionStatus
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import History, Sample
-from hybridjob.engine.routing import first_choice
 from support.build import START, after, backend, job, policy, priced
 
 IBM = {"formula": "PerSecond", "currency": "USD", "perSecond": "1.60"}
@@ -70,11 +71,17 @@ def test_it_stays_in_the_status_while_the_attempt_runs() -> None:
     assert later.cost.estimated == Decimal("3.2")
 
 
+def chosen_of(spec: HybridJob, rules: QuantumBackendPolicy, facts: Facts) -> OptionStatus:
+    decision = decide(spec, rules, facts, START).status.decision
+    assert decision is not None
+    assert decision.chosen is not None
+    return decision.chosen
+
+
 @pytest.mark.parametrize("measured", [20, 0])
 def test_the_decision_has_both(measured: int) -> None:
     facts = Facts(latencies={"aer": history(*[2.0] * measured)})
-    chosen = first_choice(job(**MINUTES), learning(), facts, START).chosen
-    assert chosen is not None
+    chosen = chosen_of(job(**MINUTES), learning(), facts)
     assert (chosen.estimated_cost, chosen.maximum_cost) == (Decimal("3.2") if measured else MOST, MOST)
 
 
@@ -84,6 +91,5 @@ def test_the_classical_solver_learns_too() -> None:
     classical = built.spec.classical.model_validate({"rateCard": per_hour})
     rules = built.model_copy(update={"spec": built.spec.model_copy(update={"classical": classical})})
     facts = Facts(latencies={"classical": history(*[2.5] * 20)})
-    chosen = first_choice(job(quantum=None, **MINUTES), rules, facts, START).chosen
-    assert chosen is not None
+    chosen = chosen_of(job(quantum=None, **MINUTES), rules, facts)
     assert (chosen.estimated_cost, chosen.maximum_cost) == (Decimal("0.0025"), Decimal("0.12"))

@@ -13,17 +13,15 @@ import hashlib
 import logging
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import BudgetStatus, QuantumBackendPolicy
+from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
 from hybridjob.cluster.kinds import CONFIG_MAPS
 from hybridjob.engine import budgets, reservations
-from hybridjob.engine.accounts import Series
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.breaker import ProbeRequest
 from hybridjob.engine.budgets import Alert
@@ -121,23 +119,10 @@ class ClusterLedger:
                 raise
             log.warning("is not noted: %s", error)
 
-    def reservation(self, policy: str, uid: str, attempt: int) -> ReservationFacts | None:
-        """The open reservation of an attempt."""
-        entry = self.book(policy).entries.get((uid, attempt))
-        return reservations.granted(entry) if entry is not None else None
-
-    def used(self, policy: QuantumBackendPolicy, job: HybridJob, now: datetime) -> Mapping[Series, Decimal]:
-        """What is used of each budget that may apply to the job."""
-        return budgets.used(policy, job, self.book(policy.metadata.name), now)
-
     def book(self, policy: str) -> Book:
         """The book as it was last written."""
         writer = self._writers.get(policy)
         return writer.book if writer is not None else Book(policy)
-
-    def balances(self, policy: QuantumBackendPolicy) -> list[BudgetStatus]:
-        """What is left of each budget, for the policy's status and for metrics."""
-        return budgets.budget_report(policy, self.book(policy.metadata.name), self._clock())
 
     async def give_alerts(self, policy: QuantumBackendPolicy) -> list[Alert]:
         """The alerts that became due, each of them once: it is written down that they were given before they are.

@@ -36,6 +36,7 @@ from hybridjob.engine.held_jobs import HeldJobs
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
+from hybridjob.engine.reservations import with_book
 
 _INPUT_POLL = timedelta(seconds=10)
 """A ConfigMap that is not there yet is looked for so often."""
@@ -178,20 +179,14 @@ class Reconciler:
             problem = memory.problem
             if problem.missing:
                 self._queue.add_at(uid, now + _INPUT_POLL)
-        following, book = len(attempts) + 1, self._ledger.book(policy.metadata.name)
-        return Facts(
+        known = Facts(
             attempts=observe(observed, attempts, limits, now) | dict(self._executor.refused(uid)),
-            reservation=memory.answered or self._ledger.reservation(policy.metadata.name, uid, following),
-            begun=book.begun(uid, following),
-            used=self._ledger.used(policy, job, now),
-            breakers=book.breakers,
-            latencies=book.latencies,
-            hedges=book.hedges,
             problem_size=memory.problem.size if memory.problem else None,
             problem_error=problem.error,
             problem_missing=problem.missing,
             policy_missing=policy_missing,
         )
+        return with_book(known, job, policy, self._ledger.book(policy.metadata.name), memory.answered, now)
 
     async def _keep(
         self,

@@ -15,7 +15,7 @@ from hybridjob.api.status import CLASSICAL_BACKEND, HybridJobStatus, OptionStatu
 from hybridjob.engine import reservations
 from hybridjob.engine.actions import Action, CancelAttempt, Note, Reserve, StartAttempt
 from hybridjob.engine.backend_report import backend_report
-from hybridjob.engine.budgets import budgets_of, used
+from hybridjob.engine.budgets import budgets_of
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.hedge_attempts import next_step
@@ -97,17 +97,7 @@ def _facts(
     answered: ReservationFacts | None,
     now: datetime,
 ) -> Facts:
-    following = len(job.status.attempts) + 1 if job.status else 1
-    entry = book.entries.get((job.metadata.uid or "", following))
-    return replace(
-        known,
-        reservation=answered or (reservations.granted(entry) if entry is not None else None),
-        used=used(policy, job, book, now),
-        load=loads.of(policy, job, now),
-        breakers=book.breakers,
-        latencies=book.latencies,
-        hedges=book.hedges,
-    )
+    return reservations.with_book(replace(known, load=loads.of(policy, job, now)), job, policy, book, answered, now)
 
 
 def _apply(

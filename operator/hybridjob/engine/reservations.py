@@ -1,9 +1,15 @@
 """Between a job's money, as the engine sees it, and an entry in the book, as a ledger does."""
 
+from dataclasses import replace
+from datetime import datetime
+
 from hybridjob.api.hybridjob import HybridJob
+from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine.accounts import to_micros
 from hybridjob.engine.actions import KeepReserved, Reserve, Settlement
-from hybridjob.engine.facts import ReservationFacts
+from hybridjob.engine.budgets import used
+from hybridjob.engine.facts import Facts, ReservationFacts
+from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_requests import Answer, Entry, ReserveRequest, SettleRequest, UnknownRequest
 
 
@@ -30,6 +36,29 @@ def answered(wanted: Reserve, answer: Answer) -> ReservationFacts:
         return granted(answer.entry)
     return ReservationFacts(
         wanted.attempt, wanted.backend, wanted.amount, False, answer.message, answer.refusal, answer.budgets
+    )
+
+
+def with_book(
+    known: Facts,
+    job: HybridJob,
+    policy: QuantumBackendPolicy,
+    book: Book,
+    answered: ReservationFacts | None,
+    now: datetime,
+) -> Facts:
+    """The facts, with those that the policy's book knows. `answered`: what it said last, where the engine has not heard
+    it."""
+    uid, following = job.metadata.uid or "", (len(job.status.attempts) if job.status else 0) + 1
+    entry = book.entries.get((uid, following))
+    return replace(
+        known,
+        reservation=answered or (granted(entry) if entry is not None else None),
+        begun=book.begun(uid, following),
+        used=used(policy, job, book, now),
+        breakers=book.breakers,
+        latencies=book.latencies,
+        hedges=book.hedges,
     )
 
 

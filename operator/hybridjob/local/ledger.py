@@ -5,14 +5,14 @@ last of a budget. What a book does is decided in `engine.ledger`, here as on a c
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
-from hybridjob.engine.accounts import Key, Series
+from hybridjob.engine.accounts import Key
 from hybridjob.engine.actions import Reserve
 from hybridjob.engine.budgets import Alert
 from hybridjob.engine.facts import ReservationFacts
@@ -59,15 +59,6 @@ class Ledger:
         """Note something that moves no money."""
         with Immediate(self._connection):
             self.apply(policy, [request])
-
-    def reservation(self, policy: str, uid: str, attempt: int) -> ReservationFacts | None:
-        """The open reservation of an attempt."""
-        entry = self.book(policy).entries.get((uid, attempt))
-        return reservations.granted(entry) if entry is not None else None
-
-    def used(self, policy: QuantumBackendPolicy, job: HybridJob, now: datetime) -> Mapping[Series, Decimal]:
-        """What is used of each budget that may apply to the job."""
-        return budgets.used(policy, job, self.book(policy.metadata.name), now)
 
     def give_alerts(self, policy: QuantumBackendPolicy) -> list[Alert]:
         """The alerts that became due, each of them once: it is written down that they were given before they are."""

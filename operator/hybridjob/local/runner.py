@@ -18,6 +18,7 @@ from hybridjob.engine.held_jobs import HeldJobs
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
+from hybridjob.engine.reservations import with_book
 from hybridjob.engine.tasks import build_task
 from hybridjob.local.loads import count_past
 from hybridjob.local.sdks import unavailable_backends
@@ -129,22 +130,15 @@ class Runner:
                 await self._wait(changed, decision.wake_time)
 
     def _facts(self, stored: StoredJob, answered: ReservationFacts | None) -> Facts:
-        status = stored.job.status
-        book = self._store.ledger.book(stored.policy.metadata.name)
-        next_attempt = len(status.attempts) + 1 if status else 1
-        return Facts(
+        now = self._clock()
+        known = Facts(
             attempts=self._solvers.facts(stored.uid),
-            reservation=answered
-            or self._store.ledger.reservation(stored.policy.metadata.name, stored.uid, next_attempt),
-            begun=book.begun(stored.uid, next_attempt),
-            used=self._store.ledger.used(stored.policy, stored.job, self._clock()),
-            load=self._loads.of(stored.policy, stored.job, self._clock()),
-            breakers=book.breakers,
-            latencies=book.latencies,
-            hedges=book.hedges,
+            load=self._loads.of(stored.policy, stored.job, now),
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
         )
+        book = self._store.ledger.book(stored.policy.metadata.name)
+        return with_book(known, stored.job, stored.policy, book, answered, now)
 
     def _execute(self, stored: StoredJob, decision: Decision) -> ReservationFacts | None:
         """Do the actions; the answer to a reservation is a fact for the next pass."""
