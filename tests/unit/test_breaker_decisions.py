@@ -11,11 +11,13 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.engine.actions import Decision, Note, Reserve, StartAttempt
+from hybridjob.engine.backend_report import backend_report, open_backends
 from hybridjob.engine.breaker import ALL, Breaker, ReportRequest, apply
 from hybridjob.engine.breaker_gate import breaker_report
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
 from hybridjob.engine.instants import millis
+from hybridjob.engine.ledger import Book
 from hybridjob.engine.windows import window_report
 from support.build import START, UID, after, backend, job, policy, priced, verdict
 
@@ -266,6 +268,23 @@ class TestProbe:
         drive.at(50, n1=AttemptFacts(after(1)))
         assert drive.at(60, n1=AttemptFacts(after(1), after(55), 0, verdict())).actions
         assert drive.status.route == "Quantum"
+
+
+class TestGlance:
+    def test_how_many_backends_let_jobs_start(self) -> None:
+        night = {"name": "night", "timeZone": "UTC", "from": "22:00", "until": "06:00"}
+        rules = guarded(backend("closed", windows=[night]), backend("broken"), backend("shaky"), backend("fine"))
+        drive = Drive(job(), rules)
+        drive.faults("a", "b", backend="broken")
+        drive.faults("a", "a", backend="shaky")  # of one namespace: open for that one only
+        report = backend_report(rules, Book("policy", breakers=drive.breakers), START)
+        assert [(b.name, b.breaker.state) for b in report if b.breaker] == [
+            ("closed", "Closed"),
+            ("broken", "Open"),
+            ("shaky", "Open"),
+            ("fine", "Closed"),
+        ]
+        assert open_backends(rules, report) == "2/4"
 
 
 class TestForce:

@@ -8,7 +8,7 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.engine import budgets, reservations
 from hybridjob.engine.actions import Decision, Reserve, StartAttempt
-from hybridjob.engine.budgets import Claims, budget_report, due_alerts
+from hybridjob.engine.budgets import Claims, budget_report, due_alerts, least_left
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts
 from hybridjob.engine.ledger import Book
@@ -163,6 +163,21 @@ class TestExceeded:
         rules = held_to(budget("1.5", onExceeded="Reject"), backends=(DEVICE, backend("free")))
         book, _ = reserved(rules, Book("p"), "other")
         assert decided(job(), rules, book)[1].actions == (StartAttempt(1, "Quantum", "free"),)
+
+
+class TestGlance:
+    def test_the_budget_that_has_the_least_left_of_its_limit(self) -> None:
+        budgets = [budget("10", name="month"), budget("3", name="each", scope="Namespace")]
+        rules = held_to(*budgets)
+        book, _ = reserved(rules, Book("p"), "a")
+        assert least_left(budget_report(rules, book, START)) == "each (default) 1.976/3 USD"
+
+    def test_one_of_which_nothing_may_be_spent_has_the_least(self) -> None:
+        rules = held_to(budget("10"), budget("0", name="none"))
+        assert least_left(budget_report(rules, Book("p"), START)) == "none 0/0 USD"
+
+    def test_without_budgets_there_is_none(self) -> None:
+        assert least_left([]) == ""
 
 
 class TestAlerts:

@@ -145,7 +145,7 @@ def test_names_follow_the_conventions() -> None:
         assert name != "phase", path
         assert not name.endswith(("Stamp", "Duration", "Timeout", "Deadline")), path
         if node.get("format") == "date-time":
-            assert name.endswith("Time") or name in ("time", "validFrom", "validUntil", "nextOpen"), path
+            assert name.endswith("Time") or name in ("time", "validFrom", "validUntil", "nextOpen", "nextClose"), path
 
 
 def test_conditions_come_first_in_the_status() -> None:
@@ -182,6 +182,8 @@ def test_names_scopes_and_columns() -> None:
         *("State", "Route", "Backend", "Objective", "Cost", "Age")
     ]
     assert [c["name"] for c in columns if "priority" in c] == ["Policy", "Attempts", "Reason"]
+    columns = policies["versions"][0]["additionalPrinterColumns"]
+    assert [c["name"] for c in columns if "priority" not in c] == ["Ready", "Open", "Least left", "Age"]
 
 
 def test_columns_name_fields_of_their_type() -> None:
@@ -190,7 +192,7 @@ def test_columns_name_fields_of_their_type() -> None:
         assert version["subresources"] == {"status": {}}
         by_path = dict(nodes(version["schema"]["openAPIV3Schema"]))
         for column in version["additionalPrinterColumns"]:
-            path = re.sub(r"\[(\*|-1:)\]", "[]", column["jsonPath"])
+            path = re.sub(r"\[(\*|-1:|\?[^]]*)\]", "[]", column["jsonPath"])
             if column["type"] != "date":
                 assert by_path[path]["type"] == column["type"], column
 

@@ -260,10 +260,10 @@ class TestReports:
             backend("past", windows=[never]),
         )
         report = window_report(rules, START)
-        assert [(b.name, b.open, b.next_open) for b in report] == [
-            ("open", True, None),
-            ("shut", False, after(2 * HOUR)),
-            ("past", False, None),
+        assert [(b.name, b.open, b.next_open, b.next_close) for b in report] == [
+            ("open", True, None, after(5 * HOUR)),
+            ("shut", False, after(2 * HOUR), None),
+            ("past", False, None, None),
         ]
         assert "does not open within 400 days" in report[-1].message
 

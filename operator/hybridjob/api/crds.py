@@ -152,9 +152,12 @@ def _hybrid_jobs() -> Schema:
 
 def _policies() -> Schema:
     columns = [
-        _column("Default", "boolean", ".spec.default"),
-        _column("Backends", "string", ".spec.backends[*].name", "In order of preference."),
+        _column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        _column("Open", "string", ".status.openBackends", "Backends on which work may start, of all."),
+        _column("Least left", "string", ".status.leastLeft", "The budget that has the least left of its limit."),
         _AGE,
+        _column("Default", "boolean", ".spec.default", wide=True),
+        _column("Reservations", "integer", ".status.openReservations", "Attempts that money is held for.", wide=True),
     ]
     names = {"plural": "quantumbackendpolicies", "singular": "quantumbackendpolicy", "shortNames": ["qbp"]}
     return _definition(QuantumBackendPolicy, "Cluster", names, columns)

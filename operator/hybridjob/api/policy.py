@@ -288,6 +288,8 @@ class BackendStatus(Model):
     """Whether the policy's windows, its own and its maintenance let work start."""
     next_open: Timestamp | None = None
     """When it opens, where it is closed and opens within 400 days."""
+    next_close: Timestamp | None = None
+    """When it closes, where it is open and closes within 400 days."""
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
     """What closes it, for people."""
     breaker: BreakerStatus | None = None
@@ -329,6 +331,11 @@ class PolicyStatus(Model):
     """Each budget of the policy; of those by namespace or backend the fullest."""
     backends: Annotated[list[BackendStatus], list_of("map", 65, "name")] = []
     """Each backend that has windows, maintenance, a circuit breaker or a measured latency; classical for that one."""
+    open_backends: Annotated[str, StringConstraints(max_length=16)] = ""
+    """On how many backends work may start, of how many: 2/3. An open circuit breaker that holds for all counts as
+    closed."""
+    least_left: Annotated[str, StringConstraints(max_length=256)] = ""
+    """What is left of the budget that has the least left of its limit: `month 0.43/4 USD`."""
     open_reservations: Count = 0
     """Attempts that money is held for."""
     unknown_outcomes: Annotated[list[UnknownOutcome], list_of("atomic", 16)] = []

@@ -177,7 +177,7 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _state_lines(backend: dict[str, Any]) -> Iterator[str]:
-    fields = {"name", "open", "nextOpen", "message", "breaker", "latency"}
+    fields = {"name", "open", "nextOpen", "nextClose", "message", "breaker", "latency"}
     if "open" in backend:
         yield from state_lines(BackendStatus.model_validate({key: backend[key] for key in fields & backend.keys()}))
 

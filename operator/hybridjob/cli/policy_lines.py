@@ -12,6 +12,8 @@ def state_lines(status: BackendStatus) -> Iterator[str]:
     """What a backend's hours, its circuit breaker and its attempts say, where there is anything."""
     if not status.open:
         yield status.message
+    elif status.next_close is not None:
+        yield f"open until {status.next_close:%Y-%m-%d %H:%M} UTC"
     if status.breaker is not None:
         yield _breaker_line(status.breaker)
     if status.latency is not None:

@@ -13,8 +13,8 @@ from hybridjob.cluster.cache import Cache, PolicyRecord
 from hybridjob.cluster.kinds import POLICIES
 from hybridjob.cluster.ledger import ClusterLedger, LedgerError
 from hybridjob.cluster.metrics import Metrics
-from hybridjob.engine.backend_report import backend_report
-from hybridjob.engine.budgets import budget_report
+from hybridjob.engine.backend_report import backend_report, open_backends
+from hybridjob.engine.budgets import budget_report, least_left
 from hybridjob.engine.pricing import display
 from hybridjob.engine.unknown_outcomes import unknown_report
 
@@ -107,11 +107,15 @@ class PolicyReports:
         if record.policy is None:
             return PolicyStatus(conditions=[ready], observed_generation=record.generation)
         book = self._ledger.book(record.name)
+        budgets = budget_report(record.policy, book, now)
+        backends = backend_report(record.policy, book, now)
         return PolicyStatus(
             conditions=[ready],
             observed_generation=record.generation,
-            budgets=budget_report(record.policy, book, now),
-            backends=backend_report(record.policy, book, now),
+            budgets=budgets,
+            backends=backends,
+            open_backends=open_backends(record.policy, backends),
+            least_left=least_left(budgets),
             open_reservations=len(book.entries),
             unknown_outcomes=unknown_report(book),
         )

@@ -1,6 +1,6 @@
 """Budgets: which of them apply to an attempt, what is used of them, and which alerts are due."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -91,6 +91,15 @@ def budget_report(policy: QuantumBackendPolicy, book: Book, now: datetime) -> li
         for budget, claims in _counted(policy, book, now)
         for claim in claims[:MAX_VALUES_REPORTED]
     ]
+
+
+def least_left(report: Sequence[BudgetStatus]) -> str:
+    """The tightest budget, at a glance."""
+    if not report:
+        return ""
+    tightest = min(report, key=lambda budget: budget.remaining / budget.limit if budget.limit else Decimal(0))
+    name = f"{tightest.name} ({tightest.value})" if tightest.value else tightest.name
+    return f"{name} {tightest.remaining:f}/{tightest.limit:f} {tightest.currency}"
 
 
 def budgets_of(

@@ -82,6 +82,7 @@ def window_report(policy: QuantumBackendPolicy, now: datetime) -> list[BackendSt
                     name=backend.name,
                     open=closed is None,
                     next_open=closed.next_open if closed else None,
+                    next_close=None if closed else policy.spec.schedule(backend).next_change(now),
                     message=closed.message[:2048] if closed else "",
                 )
             )
