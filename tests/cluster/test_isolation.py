@@ -1,35 +1,10 @@
 """One tenant's trouble stays that tenant's: malformed objects, foreign children, quotas, Pod Security."""
 
-import json
 from pathlib import Path
 
 from support.cluster import Cluster
-from support.command_line import REPOSITORY
-from support.jobs import aer, hybrid_job, policy, read, state, wait_for_end, wait_until
+from support.jobs import aer, hybrid_job, policy, read, state, wait_for_end, wait_until, without_validation
 from support.operator import OperatorProcess, eventually
-
-
-def without_validation(cluster: Cluster, *manifests: object, namespace: str) -> None:
-    """Store objects that today's schema refuses, as an older or a looser one would have let them pass."""
-    open_schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    crds = ["hybridjobs.hybridjob.dev", "quantumbackendpolicies.hybridjob.dev"]
-    patch = json.dumps(
-        [{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec", "value": open_schema}]
-    )
-    try:
-        for crd in crds:
-            done = cluster.kubectl("patch", "crd", crd, "--type=json", "-p", patch)
-            assert done.returncode == 0, done.stderr
-
-        def stored() -> bool:
-            return all(
-                cluster.kubectl("apply", "-n", namespace, "-f", "-", manifest=m).returncode == 0 for m in manifests
-            )
-
-        eventually(stored, "the looser schema is served")
-    finally:
-        done = cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", REPOSITORY / "crds")
-        assert done.returncode == 0, done.stderr
 
 
 def test_a_malformed_stored_job_gets_a_condition_and_does_not_stop_the_others(

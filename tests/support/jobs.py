@@ -9,6 +9,7 @@ from typing import Any
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from support.cluster import Cluster
+from support.command_line import REPOSITORY
 from support.operator import eventually
 
 SMALL = {"memory": "512Mi", "cpu": "50m"}
@@ -83,6 +84,29 @@ def wait_for_end(cluster: Cluster, namespace: str, name: str, patience_seconds: 
 
 def state(job: HybridJob) -> str | None:
     return job.status.state if job.status else None
+
+
+def without_validation(cluster: Cluster, *manifests: object, namespace: str) -> None:
+    """Store objects that today's schema refuses, as an older or a looser one would have let them pass."""
+    open_schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    crds = ["hybridjobs.hybridjob.dev", "quantumbackendpolicies.hybridjob.dev"]
+    patch = json.dumps(
+        [{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec", "value": open_schema}]
+    )
+    try:
+        for crd in crds:
+            done = cluster.kubectl("patch", "crd", crd, "--type=json", "-p", patch)
+            assert done.returncode == 0, done.stderr
+
+        def stored() -> bool:
+            return all(
+                cluster.kubectl("apply", "-n", namespace, "-f", "-", manifest=m).returncode == 0 for m in manifests
+            )
+
+        eventually(stored, "the looser schema is served")
+    finally:
+        done = cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", REPOSITORY / "crds")
+        assert done.returncode == 0, done.stderr
 
 
 class Recorder:

@@ -101,6 +101,11 @@ def shown(value: Any) -> str:
             return json.dumps(value, default=str)
 
 
+def sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """What must hold of a stored object that does not parse."""
+    return "; ".join(f"{path_of(c.loc)}: {c.must}" for c in explain(error, model)[:5])[:2048]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the known word that `word` most likely stands for, or nothing."""
     by_lower = {name.lower(): name for name in known}

@@ -80,7 +80,7 @@ def policy(
 
         _print_audit(words[1], asyncio.run(audit_policy(context, operator_namespace, words[1])), False, output)
         return
-    reports = _of_cluster(context) if cluster else _of_laptop(Store(state))
+    reports = _of_cluster(context, name) if cluster else _of_laptop(Store(state))
     if name is not None:
         if name not in reports:
             where = "on the cluster" if cluster else f"in {state}: no job was held to it"
@@ -122,11 +122,11 @@ def _of_laptop(store: Store) -> dict[str, dict[str, Any]]:
     return {name: _report(store, policies[name]) for name in sorted(policies)}
 
 
-def _of_cluster(context: str | None) -> dict[str, dict[str, Any]]:
+def _of_cluster(context: str | None, name: str | None) -> dict[str, dict[str, Any]]:
     """What the policies' status says, which the operator keeps."""
     from hybridjob.client.policies import read_policies
 
-    found = sorted(asyncio.run(read_policies(context)), key=lambda policy: policy.metadata.name)
+    found = sorted(asyncio.run(read_policies(context, name)), key=lambda policy: policy.metadata.name)
     reports = {}
     for policy in found:
         status = policy.status or PolicyStatus()

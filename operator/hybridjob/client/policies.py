@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from hybridjob.api.errors import sentence
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.client.cluster import in_words
@@ -24,14 +25,29 @@ _Resource = TypeVar("_Resource", HybridJob, QuantumBackendPolicy)
 _TRIES = 8
 
 
-async def read_policies(context: str | None) -> list[QuantumBackendPolicy]:
-    """All policies of a cluster that parse. Raises ClientError."""
+async def read_policies(context: str | None, name: str | None = None) -> list[QuantumBackendPolicy]:
+    """All policies of a cluster that parse, or the one of that name. Raises ClientError."""
     with in_words("the policies"):
         api = await UserApi.connect(context)
         try:
+            if name is not None:
+                return await _read_policy(api, name)
             return await _read(api, POLICIES, QuantumBackendPolicy)
         finally:
             await api.close()
+
+
+async def _read_policy(api: UserApi, name: str) -> list[QuantumBackendPolicy]:
+    try:
+        found = await api.get(POLICIES, None, name)
+    except ApiError as error:
+        if error.status == 404:
+            return []
+        raise
+    try:
+        return [QuantumBackendPolicy.model_validate_json(json.dumps(found))]
+    except ValidationError as error:
+        raise ClientError(f"policy {name} is invalid: {sentence(error, QuantumBackendPolicy)}") from error
 
 
 async def audit_policy(context: str | None, operator_namespace: str, name: str) -> list[Finding]:

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from hybridjob.api.errors import explain, path_of
+from hybridjob.api.errors import sentence
 from hybridjob.api.policy import PolicyStatus, QuantumBackendPolicy
 from hybridjob.api.status import State
 from hybridjob.cluster.api_client import Object
 from hybridjob.cluster.observation import Observed
 from hybridjob.cluster.views import JobView, PodView, job_view, pod_view
 from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.policies import outline
 
 _GONE_KEPT = 10_000
 
@@ -56,12 +57,11 @@ class PolicyRecord:
     generation: int
     policy: QuantumBackendPolicy | None
     """None where it does not parse: nothing is started under it."""
+    outline: QuantumBackendPolicy | None
+    """What stands for it then: a policy that allows nothing, for the same jobs. The policy itself, where it parses."""
     error: str | None
     """Why it does not."""
-
-    @property
-    def status(self) -> PolicyStatus | None:
-        return self.policy.status if self.policy else None
+    status: PolicyStatus | None
 
 
 class _Versioned(Protocol):
@@ -152,22 +152,28 @@ class Cache:
         version = int(metadata["resourceVersion"])
         if known is not None and known.version >= version:
             return
-        policy, error = None, None
+        name, policy, error = metadata["name"], None, None
         try:
             policy = QuantumBackendPolicy.model_validate_json(json.dumps(raw))
         except ValidationError as invalid:
             error = sentence(invalid, QuantumBackendPolicy)
-        record = PolicyRecord(metadata["name"], metadata["uid"], version, metadata.get("generation", 1), policy, error)
-        self.policies[record.name] = record
+        record = PolicyRecord(
+            name,
+            metadata["uid"],
+            version,
+            metadata.get("generation", 1),
+            policy,
+            policy or outline(name, raw.get("spec")),
+            error,
+            policy.status if policy else _status_of_invalid(raw),
+        )
+        self.policies[name] = record
         if known is None or known.policy is None or policy is None or known.policy.spec != policy.spec:
             self._policy_changed()
 
     def delete_policy(self, name: str) -> None:
         if self.policies.pop(name, None) is not None:
             self._policy_changed()
-
-    def valid_policies(self) -> list[QuantumBackendPolicy]:
-        return [record.policy for record in self.policies.values() if record.policy is not None]
 
     def _policy_changed(self) -> None:
         for record in self.jobs.values():
@@ -287,6 +293,13 @@ def _expiry(spec: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | No
     return datetime.fromisoformat(ended) + timedelta(seconds=seconds)
 
 
+def _status_of_invalid(policy: Object) -> PolicyStatus | None:
+    try:
+        return PolicyStatus.model_validate_json(json.dumps(policy["status"])) if "status" in policy else None
+    except ValidationError:
+        return None
+
+
 def _began(status: Mapping[str, Any]) -> tuple[str, datetime] | None:
     times = [attempt["createdTime"] for attempt in status.get("attempts", []) if attempt["route"] == "Quantum"]
     return (status["policy"], datetime.fromisoformat(times[0])) if times and "policy" in status else None
@@ -294,9 +307,3 @@ def _began(status: Mapping[str, Any]) -> tuple[str, datetime] | None:
 
 def _is_newer(view: _Versioned, known: _Versioned | None) -> bool:
     return known is None or view.version > known.version
-
-
-def sentence(error: ValidationError, model: type[QuantumBackendPolicy] | Any) -> str:
-    """What must hold of an object that does not parse."""
-    complaints = explain(error, model)
-    return "; ".join(f"{path_of(c.loc)}: {c.must}" for c in complaints[:5])[:2048]

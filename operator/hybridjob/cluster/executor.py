@@ -22,6 +22,7 @@ from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, 
 from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
 from hybridjob.engine.ledger_requests import SettleRequest, UnknownRequest
+from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import display
 from hybridjob.engine.reservations import settlement
 
@@ -181,9 +182,11 @@ class Executor:
         self._queue.add_at(uid, self._clock() + _START_RETRY)
 
     async def retry_refused(self, job: HybridJob, policy: QuantumBackendPolicy) -> None:
-        """Try again to create the Jobs that were not taken."""
+        """Try again to create the Jobs that were not taken, on backends that the policy still has."""
         for number, facts in list(self.refused(job.metadata.uid or "").items()):
-            if facts.route is not None and facts.backend is not None:
+            if facts.route is None or facts.backend is None:
+                continue
+            if facts.route == "Classical" or find_backend(policy, facts.backend) is not None:
                 await self._start(job, policy, StartAttempt(number, facts.route, facts.backend))
 
     async def _cancel(self, uid: str, number: int) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from hybridjob.api.errors import path_of
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import PolicySpec, QuantumBackendPolicy
+from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.problem_data import read_problem
 from hybridjob.cluster.api_client import ApiError, KubernetesApi
-from hybridjob.cluster.cache import Cache
+from hybridjob.cluster.cache import Cache, PolicyRecord
 from hybridjob.cluster.kinds import CONFIG_MAPS
-from hybridjob.engine.policies import NoPolicyError, select_policy
+from hybridjob.engine.policies import NoPolicyError, select_policy, stand_in
 from hybridjob.engine.tasks import problem_size
 
 
@@ -24,45 +24,41 @@ class Problem:
 
 
 def find_policy(job: HybridJob, cache: Cache) -> tuple[QuantumBackendPolicy, str | None]:
-    """The policy that holds for a job; or an empty one, under which nothing quantum starts, and why there is none.
+    """The policy that holds for a job; or a stand-in, under which nothing quantum starts, and why there is none.
 
     A job that has begun keeps the policy that it began under.
     """
     status = job.status
     if status is not None and status.attempts and status.policy is not None:
         held = cache.policies.get(status.policy)
-        if held is not None and held.policy is not None:
-            return held.policy, None
-        return _empty(status.policy), f"policy {status.policy} is gone, or has become invalid"
+        if held is None:
+            return stand_in(status.policy), f"policy {status.policy} is gone"
+        return _held_by(held)
     named = cache.policies.get(job.spec.policy_name or "")
     if named is not None and named.error is not None:
-        return _empty(named.name), f"policy {named.name} is invalid: {named.error}"
+        return _held_by(named)
+    candidates = [record.outline for record in cache.policies.values() if record.outline is not None]
     try:
-        policy = select_policy(job, cache.valid_policies(), _labels(job, cache.namespaces))
+        policy = select_policy(job, candidates, _labels(job, cache.namespaces))
     except NoPolicyError as error:
-        return _empty("none"), str(error)
+        return stand_in("none"), str(error)
     if policy is None:
-        return _empty("none"), (
+        return stand_in("none"), (
             f"no QuantumBackendPolicy holds for namespace {job.metadata.namespace}: exactly one must select it, or one "
             "of those that do must be marked default, or spec.policyName must name one"
         )
-    return policy, None
+    return _held_by(cache.policies[policy.metadata.name])
+
+
+def _held_by(record: PolicyRecord) -> tuple[QuantumBackendPolicy, str | None]:
+    if record.policy is not None:
+        return record.policy, None
+    return record.outline or stand_in(record.name), f"policy {record.name} is invalid: {record.error}"
 
 
 def _labels(job: HybridJob, namespaces: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
     name = job.metadata.namespace or ""
     return namespaces.get(name, {"kubernetes.io/metadata.name": name})
-
-
-def _empty(name: str) -> QuantumBackendPolicy:
-    return QuantumBackendPolicy.model_validate(
-        {
-            "apiVersion": "hybridjob.dev/v1alpha1",
-            "kind": "QuantumBackendPolicy",
-            "metadata": {"name": name},
-            "spec": PolicySpec(),
-        }
-    )
 
 
 async def read_inputs(job: HybridJob, api: KubernetesApi) -> Problem:

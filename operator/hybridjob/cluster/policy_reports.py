@@ -102,19 +102,17 @@ class PolicyReports:
             observed_generation=record.generation,
             last_transition_time=old.last_transition_time if old and old.status == state else now,
             reason="Valid" if valid else "Invalid",
-            message=record.error or "holds for jobs",
+            message=f"nothing starts under it: {record.error}" if record.error else "holds for jobs",
         )
-        if record.policy is None:
-            return PolicyStatus(conditions=[ready], observed_generation=record.generation)
-        book = self._ledger.book(record.name)
-        budgets = budget_report(record.policy, book, now)
-        backends = backend_report(record.policy, book, now)
+        book, policy = self._ledger.book(record.name), record.policy
+        budgets = budget_report(policy, book, now) if policy else []
+        backends = backend_report(policy, book, now) if policy else []
         return PolicyStatus(
             conditions=[ready],
             observed_generation=record.generation,
             budgets=budgets,
             backends=backends,
-            open_backends=open_backends(record.policy, backends),
+            open_backends=open_backends(policy, backends) if policy else "",
             least_left=least_left(budgets),
             open_reservations=len(book.entries),
             unknown_outcomes=unknown_report(book),

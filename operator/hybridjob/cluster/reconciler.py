@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from hybridjob.api.errors import sentence
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.cluster.api_client import ApiError, KubernetesApi
-from hybridjob.cluster.cache import Cache, Record, sentence
+from hybridjob.cluster.cache import Cache, Record
 from hybridjob.cluster.events import Events
 from hybridjob.cluster.executor import Executor
 from hybridjob.cluster.inputs import Problem, find_policy, read_inputs

@@ -282,7 +282,7 @@ class _Pass(Draft):
     def _without_option(self, options: Sequence[Option]) -> None:
         """Nothing can be chosen now: wait for a window or a slot where one comes in time, or for money where
         the policy says so; else leave the route."""
-        reason, message = why_none(options)
+        reason, message = why_none(options, self.facts.policy_missing)
         if self._waits(options):
             return
         if is_rejected(self.policy, options):

@@ -32,7 +32,7 @@ from hybridjob.engine.latency import DurationRequest, sample_of
 from hybridjob.engine.ledger_requests import SubmitRequest
 from hybridjob.engine.lifecycle import TERMINAL
 from hybridjob.engine.outcomes import end_attempt, lose_attempt
-from hybridjob.engine.policies import rate_card_of
+from hybridjob.engine.policies import find_backend, rate_card_of
 from hybridjob.engine.pricing import ZERO
 from hybridjob.engine.routing import Option
 
@@ -135,6 +135,8 @@ class Draft:
     def _observe_attempt(self, index: int, attempt: AttemptStatus, facts: AttemptFacts | None) -> None:
         if facts is None and (attempt.state == "Cancelling" or self._is_paid_and_begun(attempt)):
             self._end(index, lose_attempt(attempt, self.now, begun=self._is_paid_and_begun(attempt)))
+        elif facts is None and attempt.route == "Quantum" and find_backend(self.policy, attempt.backend) is None:
+            self._end(index, self._withdrawn(attempt))
         elif facts is None:
             # It should exist and does not: the process that was to start it, or ran it, is gone.
             self.actions.append(StartAttempt(attempt.number, attempt.route, attempt.backend))
@@ -153,6 +155,21 @@ class Draft:
         elif facts.start_time is None and facts.held is not None:
             # A queue took its place away again: it starts anew, and this is no failure.
             self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
+
+    def _withdrawn(self, attempt: AttemptStatus) -> AttemptStatus:
+        """An attempt whose solver is to be started anew, and whose backend the policy has no more. It costs nothing:
+        what is paid and has begun is lost instead."""
+        name = self.policy.metadata.name
+        why = self.facts.policy_missing or f"policy {name} has no backend named {attempt.backend} any more"
+        return attempt.model_copy(
+            update={
+                "state": "Failed",
+                "reason": "BackendUnavailable",
+                "message": f"its solver is gone, and is not started again: {why}"[:2048],
+                "end_time": self.now,
+                "cost": None if attempt.reserved is None else ZERO,
+            }
+        )
 
     def _is_paid_and_begun(self, attempt: AttemptStatus) -> bool:
         begun = attempt.start_time is not None or attempt.number in self.facts.begun

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
+from hybridjob.api.common import ObjectMeta
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.policy import BackendSpec, LabelSelector, LabelSelectorRequirement, QuantumBackendPolicy
+from hybridjob.api.policy import BackendSpec, LabelSelector, LabelSelectorRequirement, PolicySpec, QuantumBackendPolicy
 from hybridjob.api.rates import FREE, RateCard
 from hybridjob.api.status import CLASSICAL_BACKEND
 
@@ -56,6 +59,30 @@ def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> 
             return requirement.key in labels
         case "DoesNotExist":
             return requirement.key not in labels
+
+
+def stand_in(name: str, spec: PolicySpec | None = None) -> QuantumBackendPolicy:
+    """In the place of a policy that is gone, or has become invalid: it allows nothing that is quantum, or paid."""
+    return QuantumBackendPolicy(
+        api_version="hybridjob.dev/v1alpha1",
+        kind="QuantumBackendPolicy",
+        metadata=ObjectMeta(name=name),
+        spec=spec or PolicySpec(),
+    )
+
+
+def outline(name: str, spec: object) -> QuantumBackendPolicy | None:
+    """The stand-in of an invalid policy, for the jobs that it was for: they must not go to another one. None where not
+    even this can be read of it."""
+    read = (
+        {field: spec[field] for field in ("default", "namespaceSelector") if field in spec}
+        if isinstance(spec, Mapping)
+        else {}
+    )
+    try:
+        return stand_in(name, PolicySpec.model_validate(read))
+    except ValidationError:
+        return None
 
 
 def find_backend(policy: QuantumBackendPolicy, name: str) -> BackendSpec | None:

@@ -107,7 +107,7 @@ class Choice:
         """Capabilities first, then money, then what will pass: only what could run otherwise is worth waiting for."""
         backend = find_backend(self.policy, name)
         if backend is None:
-            message = f"policy {self.policy.metadata.name} has no backend named {name}"
+            message = self.facts.policy_missing or f"policy {self.policy.metadata.name} has no backend named {name}"
             return Option("Quantum", name, message, "BackendUnavailable")
         option = Option("Quantum", name, f"{backend.kind} on {backend.sdk}")
         if name in self.excluded:
@@ -215,11 +215,11 @@ def _incapability(quantum: QuantumSpec, backend: BackendSpec, facts: Facts) -> s
     return facts.unavailable.get(backend.name)
 
 
-def why_none(options: Sequence[Option]) -> tuple[FallbackReason, str]:
+def why_none(options: Sequence[Option], policy_missing: str | None = None) -> tuple[FallbackReason, str]:
     """The one reason for which no backend can be used: that of the option that came nearest to it. Money outranks
     capability, time outranks money, a window both, and a quota all: it is asked last."""
     if not options:
-        return "BackendUnavailable", "the policy has no quantum backend"
+        return "BackendUnavailable", policy_missing or "the policy has no quantum backend"
     reasons = {option.reason for option in options}
     ranked: tuple[FallbackReason, ...] = ("QuotaExceeded", "WindowClosed", "LatencyExceeded", "BudgetExceeded")
     reason: FallbackReason = next((reason for reason in ranked if reason in reasons), "BackendUnavailable")

@@ -136,6 +136,7 @@ class Runner:
             load=self._loads.of(stored.policy, stored.job, now),
             unavailable=unavailable_backends(stored.policy),
             problem_size=stored.problem_size,
+            policy_missing=stored.policy_error,
         )
         book = self._store.ledger.book(stored.policy.metadata.name)
         return with_book(known, stored.job, stored.policy, book, answered, now)

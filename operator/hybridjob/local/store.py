@@ -5,6 +5,7 @@ death, whatever the death was: a job whose runner's lock can be taken has been l
 """
 
 import fcntl
+import json
 import os
 import sqlite3
 import uuid
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from hybridjob.api.common import format_timestamp
+from hybridjob.api.errors import sentence
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
@@ -21,6 +25,7 @@ from hybridjob.contract.task import ProblemData
 from hybridjob.engine.actions import Settlement
 from hybridjob.engine.audit import Finding, audit
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
+from hybridjob.engine.policies import stand_in
 from hybridjob.engine.reservations import settlement
 from hybridjob.local import ledger
 from hybridjob.local.database import BUSY_SECONDS, Immediate, StateError, UnknownJobError
@@ -75,6 +80,8 @@ class StoredJob:
     policy: QuantumBackendPolicy
     data: ProblemData
     problem_size: int | None
+    policy_error: str | None = None
+    """Why the policy that was stored with it is none any more: another one, that allows nothing, stands for it."""
 
     @property
     def uid(self) -> str:
@@ -321,6 +328,14 @@ def _stored_job(
         parsed = parsed.model_copy(update={"spec": parsed.spec.model_copy(update={"cancel": True})})
     if status is not None:
         parsed = parsed.model_copy(update={"status": HybridJobStatus.model_validate_json(status)})
-    return StoredJob(
-        parsed, QuantumBackendPolicy.model_validate_json(policy), ProblemData.model_validate_json(data), problem_size
-    )
+    held, error = _stored_policy(policy)
+    return StoredJob(parsed, held, ProblemData.model_validate_json(data), problem_size, error)
+
+
+def _stored_policy(text: str) -> tuple[QuantumBackendPolicy, str | None]:
+    """An earlier version may have taken a policy that this one does not: its jobs must not go on to pay under it."""
+    try:
+        return QuantumBackendPolicy.model_validate_json(text), None
+    except ValidationError as error:
+        name = json.loads(text)["metadata"]["name"]
+        return stand_in(name), f"policy {name}, as it was stored, is invalid: {sentence(error, QuantumBackendPolicy)}"
