@@ -1,4 +1,4 @@
-"""The manifests on the pages are right, whole ones and parts of one; examples that no other test runs do as they say."""
+"""The manifests on the pages are right, whole ones and parts; examples that no other test runs do as they say."""
 
 import re
 from pathlib import Path
