@@ -217,6 +217,15 @@ class TestWhatIsMissing:
         decision = drive.at(2, gone)
         assert decision.actions == (StartAttempt(2, "Classical", "classical"),)
 
+    def test_a_job_that_fell_back_waits_for_its_policy_where_it_is(self) -> None:
+        timed = {"formula": "PerSecond", "currency": "USD", "perSecond": "1"}
+        drive = Drive(job(), policy(backends=[], classical={"rateCard": timed}))
+        drive.at(0)
+        assert (drive.status.state, drive.status.attempts) == ("FallingBack", [])
+        drive.policy = EMPTY
+        drive.at(1, Facts(policy_missing="gone"))
+        assert drive.status.state == "FallingBack"
+
     def test_data_that_is_missing_is_waited_for(self) -> None:
         drive = Drive(job(limits={"queueDeadlineSeconds": 60}))
         drive.at(0, Facts(problem_missing="waits for ConfigMap data"))

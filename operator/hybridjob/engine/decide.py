@@ -95,7 +95,7 @@ class _Pass(Draft):
 
     def _wait_for(self, missing: str, reason: Reason) -> None:
         """Wait for what the job refers to: tools that apply many files apply them in any order."""
-        self.state, self.message = "Pending", missing
+        self.state, self.message = self.state if self.fallback else "Pending", missing
         if not self._missed_deadline(None, reason):
             return
         self._fail(reason, missing)
