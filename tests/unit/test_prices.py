@@ -150,6 +150,20 @@ def test_without_the_gates_the_price_is_unknown_and_never_zero(rates: dict[str, 
     assert ended.cost is None, "nobody knows what it cost: it stays reserved"
 
 
+@pytest.mark.parametrize(("exit_code", "cost"), [(-9, Decimal(3)), (None, None)])
+def test_time_that_nobody_has_measured_has_no_price(exit_code: int | None, cost: Decimal | None) -> None:
+    running = AttemptStatus(
+        number=1,
+        route="Classical",
+        backend="classical",
+        state="Running",
+        created_time=START,
+        reserved=Decimal(7),
+        rate_card=card(formula="PerSecond", currency="USD", perSecond="1"),
+    )
+    assert end_attempt(running, AttemptFacts(START, after(3), exit_code)).cost == cost
+
+
 def test_units_of_a_provider_are_counted_like_money() -> None:
     seconds = card(formula="PerSecond", currency="QPUSeconds", perSecond="1")
     assert most(seconds, job(limits={"activeDeadlineSeconds": 60})) == 60

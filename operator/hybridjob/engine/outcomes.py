@@ -90,7 +90,8 @@ def _signal_name(number: int) -> str:
 
 def _cost(attempt: AttemptStatus, facts: AttemptFacts, begun: bool) -> Decimal | None:
     """What to charge. None where it is free, and where nobody knows what the provider did: there is no verdict, or one
-    that does not tell, and the price is not by time, which the runtime measured.
+    that does not tell, and the price is not by time, or nobody saw the end: it would be late by all the time that
+    nobody looked.
 
     An attempt that a crash kept out of the status may have been settled already, and nothing is reserved for it any
     more: it has cost what it has cost.
@@ -102,7 +103,7 @@ def _cost(attempt: AttemptStatus, facts: AttemptFacts, begun: bool) -> Decimal |
         return None if begun else ZERO
     # A classical solver reports what it used of a quantum backend: nothing.
     usage = facts.verdict.usage if facts.verdict is not None and attempt.route == "Quantum" else None
-    if usage is None and card.formula in ("PerSecond", "PerHour"):
+    if usage is None and card.formula in ("PerSecond", "PerHour") and facts.exit_code is not None:
         usage = Usage(seconds=_seconds(facts.start_time, facts.end_time) or 0.0)
     return charge(card, usage) if usage is not None else None
 
