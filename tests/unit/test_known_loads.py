@@ -48,6 +48,7 @@ def solver(uid: str, **status: Any) -> dict[str, Any]:
         "namespace": "default",
         "name": "job-1",
         "resourceVersion": "5",
+        "creationTimestamp": "2026-01-31T12:00:10Z",
         "labels": {f"hybridjob.dev/{name}": value for name, value in labels.items()},
         "ownerReferences": [{"kind": "HybridJob", "uid": uid, "controller": True}],
     }
@@ -74,10 +75,10 @@ def test_a_solver_whose_start_was_never_written_down_has_a_slot() -> None:
     assert [load.slots for load in loads(known)] == [("aer",)]
 
 
-def test_a_solver_that_has_ended_has_none() -> None:
+def test_a_solver_that_has_ended_has_none_and_its_job_has_begun() -> None:
     known = cache(job())
     known.put_batch_job(solver(job().metadata.uid or "", conditions=[{"type": "Complete", "status": "True"}]))
-    assert [load.slots for load in loads(known)] == [()]
+    assert [(load.slots, load.started) for load in loads(known)] == [((), after(10))]
 
 
 def test_a_job_that_has_ended_is_remembered_by_when_it_began() -> None:

@@ -37,6 +37,7 @@ def raw_job(**fields: Any) -> dict[str, Any]:
         "name": "job-1",
         "resourceVersion": "5",
         "labels": labels(),
+        "creationTimestamp": stamp(START),
         "ownerReferences": [owner],
     }
     return {"metadata": metadata, "spec": {"suspend": False}, "status": {}} | fields

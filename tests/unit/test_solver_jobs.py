@@ -114,7 +114,12 @@ def test_the_correlation_id_is_on_the_job_and_its_pod() -> None:
 def test_what_is_made_is_recognised() -> None:
     """The operator that takes over knows nothing but what the labels and the owner reference say."""
     body = made(job(), CLASSICAL)
-    body["metadata"] |= {"uid": "u", "namespace": "default", "resourceVersion": "7"}
+    body["metadata"] |= {
+        "uid": "u",
+        "namespace": "default",
+        "resourceVersion": "7",
+        "creationTimestamp": "2026-01-31T12:00:00Z",
+    }
     view = job_view(body)
     assert view is not None
     assert (view.owner_uid, view.attempt, view.route, view.backend) == (UID, 2, "Classical", "classical")

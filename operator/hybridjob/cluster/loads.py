@@ -25,13 +25,11 @@ def known_loads(cache: Cache) -> Iterator[tuple[QuantumBackendPolicy, JobLoad]]:
         except ValidationError:
             continue
         recorded = len(job.status.attempts) if job.status else 0
-        views = [(number, seen.job) for number, seen in cache.attempts(record.uid).items()]
-        unrecorded = [
-            view.backend
-            for number, view in views
-            if view is not None and number > recorded and view.route == "Quantum" and view.ended is None
-        ]
-        yield find_policy(job, cache)[0], load_of(job, unrecorded=unrecorded)
+        views = [seen.job for number, seen in cache.attempts(record.uid).items() if number > recorded]
+        untold = [view for view in views if view is not None and view.route == "Quantum"]
+        running = [view.backend for view in untold if view.ended is None]
+        since = min((view.created_time for view in untold), default=None)
+        yield find_policy(job, cache)[0], load_of(job, unrecorded=running, known_start=since)
 
 
 def _policy(cache: Cache, name: str) -> QuantumBackendPolicy | None:

@@ -36,6 +36,7 @@ class JobView:
     ended: Literal["Complete", "Failed"] | None
     reason: str
     """Why it failed, or is about to."""
+    created_time: datetime
     ended_time: datetime | None
 
     def is_news(self, before: "JobView | None") -> bool:
@@ -107,6 +108,7 @@ def job_view(raw: Mapping[str, Any]) -> JobView | None:
         queue=labels.get(QUEUE_LABEL),
         ended=ended,
         reason=": ".join(filter(None, (failure.get("reason"), failure.get("message")))),
+        created_time=_time(metadata["creationTimestamp"]) or datetime.min,
         ended_time=_time(true[ended].get("lastTransitionTime")) if ended else None,
     )
 

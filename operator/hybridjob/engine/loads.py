@@ -32,15 +32,18 @@ class JobLoad:
     """When its last quantum attempt did."""
 
 
-def load_of(job: HybridJob, actions: Sequence[Action] = (), unrecorded: Sequence[str] = ()) -> JobLoad:
+def load_of(
+    job: HybridJob, actions: Sequence[Action] = (), unrecorded: Sequence[str] = (), known_start: datetime | None = None
+) -> JobLoad:
     """What a job takes, by its status and by what was decided with it: money that is asked for takes the slot already.
 
-    `unrecorded`: the backends of solvers that exist, and whose attempts the status does not have (yet).
+    `unrecorded`: the backends of solvers that run, and whose attempts the status does not have (yet). `known_start`:
+    when the first such attempt began, also where it has ended.
     """
     asked = [action for action in actions if isinstance(action, Reserve) and action.backend != CLASSICAL_BACKEND]
     attempts = [a for a in job.status.attempts if a.route == "Quantum"] if job.status else []
     slots = [a.backend for a in attempts if a.end_time is None] + [a.backend for a in asked] + list(unrecorded)
-    started = began(job) or min((action.time for action in asked), default=None)
+    started = began(job) or known_start or min((action.time for action in asked), default=None)
     served = max((time for time in [*(a.created_time for a in attempts), *(a.time for a in asked)]), default=None)
     return JobLoad(job.metadata.uid or "", namespace_of(job), tuple(slots), _waiter(job), started, served)
 
