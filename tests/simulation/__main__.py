@@ -98,6 +98,7 @@ def _run(first: int, schedules: int, keep_going: bool) -> int:
     print(f"{total.steps} steps ({total.steps / seconds:.0f}/s)")
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(total.faults.items())))
     print("jobs: " + ", ".join(f"{state} {count}" for state, count in sorted(total.states.items())))
+    print("reached: " + ", ".join(f"{what} {count}" for what, count in sorted(total.reached.items())))
     kinds: dict[str, list[int]] = {}
     for number, violation in sorted(failed.items()):
         kinds.setdefault(sort_of(violation), []).append(number)

@@ -4,6 +4,7 @@ One counter gives every change its resource version. Objects are kept as JSON, s
 """
 
 import json
+import marshal
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -33,6 +34,10 @@ class Key(NamedTuple):
     name: str
 
 
+def key_of(plural: str, item: Object) -> Key:
+    return Key(plural, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+
+
 class RefusedError(Exception):
     """The API server says no."""
 
@@ -49,7 +54,12 @@ class Change:
     type: str
     key: Key
     labels: dict[str, str]
-    text: str
+    content: bytes
+
+    def item(self) -> Object:
+        """The object as it was then."""
+        item: Object = marshal.loads(self.content)  # noqa: S302 — our own
+        return item
 
 
 class Target(NamedTuple):
@@ -116,9 +126,9 @@ class ApiServer:
             case "GET":
                 return self._list(found, query.get("labelSelector", ""), query.get("continue", ""))
             case "POST":
-                return _copy(self.create(key._replace(name=body["metadata"]["name"]), _copy(body)))
+                return _copy(self.create(key._replace(name=body["metadata"]["name"]), _received(body)))
             case "PUT":
-                return _copy(self._replace(key, _copy(body), found.subresource))
+                return _copy(self._replace(key, _received(body), found.subresource))
             case "DELETE":
                 if body["preconditions"]["uid"] != self._existing(key)["metadata"]["uid"]:
                     raise RefusedError(409, "Conflict")
@@ -132,12 +142,12 @@ class ApiServer:
             version, items = self._snapshots.pop(token)
         else:
             version = self.version
+            keys = sorted(key for key in self.objects if key.plural == found.plural)  # the order of etcd
             items = [
-                item
-                for key, item in self.objects.items()
-                if key.plural == found.plural
-                and found.namespace in ("", key.namespace)
-                and selected(selector, item["metadata"].get("labels", {}))
+                self.objects[key]
+                for key in keys
+                if found.namespace in ("", key.namespace)
+                and selected(selector, self.objects[key]["metadata"].get("labels", {}))
             ]
         page, rest = items[:PAGE], items[PAGE:]
         metadata = {"resourceVersion": str(version)}
@@ -209,7 +219,7 @@ class ApiServer:
 
     def _record(self, event: str, key: Key, item: Object) -> None:
         if key.plural in _KINDS:
-            change = Change(self.version, event, key, item["metadata"].get("labels", {}), json.dumps(item))
+            change = Change(self.version, event, key, item["metadata"].get("labels", {}), marshal.dumps(item))
             self.history[key.plural].append(change)
 
     def _existing(self, key: Key) -> Object:
@@ -265,5 +275,10 @@ def timestamp(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _received(body: Any) -> Any:
+    """As it comes over the wire."""
+    return json.loads(json.dumps(body))
+
+
 def _copy(item: Any) -> Any:
-    return json.loads(json.dumps(item))
+    return marshal.loads(marshal.dumps(item))  # noqa: S302 — our own, and quicker than JSON

@@ -14,13 +14,14 @@ from datetime import timedelta
 from typing import TypeVar
 
 from tests.simulation import scenario as scenarios
-from tests.simulation.api_server import Key
+from tests.simulation.api_server import Key, key_of
+from tests.simulation.evidence import ViolationError
 from tests.simulation.faults import FAULTS, USER_ACTIONS
-from tests.simulation.invariants import Invariants, ViolationError
+from tests.simulation.invariants import Invariants
 from tests.simulation.loops import SpinningError
 from tests.simulation.network import Network, Request, Subscription
 from tests.simulation.replica import Replica
-from tests.simulation.scenario import NAMESPACE, Scenario
+from tests.simulation.scenario import NAMESPACES, Scenario
 from tests.simulation.world import OUTCOMES, World, fair_outcome
 
 _T = TypeVar("_T")
@@ -45,6 +46,8 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     """How jobs ended."""
+    reached: Counter[str] = field(default_factory=Counter)
+    """Which rules have had something to say."""
     violation: str = ""
     trace: list[str] = field(default_factory=list)
 
@@ -54,6 +57,7 @@ class Report:
         self.steps += other.steps
         self.faults += other.faults
         self.states += other.states
+        self.reached += other.reached
 
 
 class Explorer:
@@ -61,7 +65,7 @@ class Explorer:
 
     def __init__(self, number: int, trace: bool = False) -> None:
         self.scenario: Scenario = scenarios.build(number)
-        self.world = World()
+        self.world = World(self.scenario.rules)
         self.network = Network(self.world.server)
         self.invariants = Invariants(self.world, self.network, self.scenario)
         self.report = Report()
@@ -69,6 +73,11 @@ class Explorer:
         self._tracing = trace
         self.chance = random.Random(number)
         random.seed(number)  # the operator's jitter
+        self._coming = list(zip(self.scenario.arrivals, self.scenario.jobs, strict=True))
+        """The jobs that are still to be made, and when."""
+        self._upgrade = self.scenario.rules.upgrade
+        self._is_fair = False
+        """Whether nothing goes wrong any more."""
         self._resting: dict[int, float] = {}
         """When the replicas that are dead are started again."""
         self.replicas = [
@@ -88,19 +97,27 @@ class Explorer:
         except (ViolationError, SpinningError) as error:
             self.report.violation = str(error) or type(error).__name__
         finally:
+            self.report.reached = self.invariants.evidence.reached
             for replica in self.replicas:
                 replica.kill()
         return self.report
 
     def _set_up(self) -> None:
         server = self.world.server
-        server.create(Key("namespaces", "", NAMESPACE), {"metadata": {"labels": {}}})
+        for name in NAMESPACES:
+            server.create(Key("namespaces", "", name), {"metadata": {"labels": {}}})
         server.create(Key("quantumbackendpolicies", "", "policy"), deepcopy(self.scenario.policy))
-        for job in self.scenario.jobs:
-            server.create(Key("hybridjobs", NAMESPACE, job["metadata"]["name"]), deepcopy(job))
+        self._arrive()
         for replica in self.replicas:
             replica.boot()
             self._drain()
+
+    def _arrive(self) -> None:
+        while self._coming and self._coming[0][0] <= self.world.time:
+            _, job = self._coming.pop(0)
+            self.note(f"{job['metadata']['name']} is made")
+            spec = job["spec"] | {"suspend": False} if self._is_fair else job["spec"]
+            self.world.server.create(key_of("hybridjobs", job), deepcopy(job | {"spec": spec}))
 
     def step(self, choice: int) -> None:
         """One thing happens."""
@@ -202,16 +219,16 @@ class Explorer:
             self.note(f"brings to {subscription}: {change.type} {change.key.name} at {change.version}")
         self.network.deliver(subscription)
 
-    def _move(self, move: tuple[str, str], outcome: str) -> None:
-        kind, name = move
-        self.note(f"{kind} {name} {outcome if kind in ('end', 'reap') else ''}")
+    def _move(self, move: tuple[str, Key], outcome: str) -> None:
+        kind, key = move
+        self.note(f"{kind} {key.name} {outcome if kind in ('end', 'reap') else ''}")
         if kind in ("end", "reap") and outcome == "over":
             if self.faults_left <= 0:
                 outcome = "good"
             else:
                 self.faults_left -= 1
                 self.report.faults["provider takes too much"] += 1
-        self.world.move(kind, name, outcome)
+        self.world.move(kind, key, outcome)
 
     def _drain(self) -> None:
         for replica in self.replicas:
@@ -226,7 +243,9 @@ class Explorer:
 
     def _next_time(self) -> float | None:
         timers = [timer for replica in self.replicas if (timer := replica.next_timer()) is not None]
-        return min([*timers, *self._resting.values()], default=None)
+        planned = (self.world.next_end(), self._upgrade, *(time for time, _ in self._coming[:1]))
+        times = [*timers, *self._resting.values(), *(time for time in planned if time is not None)]
+        return min(times, default=None)
 
     def _pass_time(self) -> None:
         """To the next instant at which anybody wants to do something."""
@@ -235,9 +254,16 @@ class Explorer:
 
     def _advance(self, seconds: float) -> None:
         self.world.time += seconds
+        self.world.stopped += seconds * any(replica.frozen for replica in self.replicas)
         self.note(f"{seconds:.2f} s pass")
         self.network.expire(self.world.time)
         self.world.kill_overdue()
+        self._arrive()
+        if self._upgrade is not None and self._upgrade <= self.world.time:
+            self._upgrade = None
+            self.note("every operator is ended, to be upgraded")
+            for replica in self.replicas:
+                replica.kill()
         for number, time in list(self._resting.items()):
             if time <= self.world.time:
                 del self._resting[number]
@@ -249,16 +275,18 @@ class Explorer:
     def _settle(self) -> None:
         """Nothing goes wrong any more: everything must come to its end, and in time."""
         self.note("from here on nothing goes wrong")
+        self._is_fair = True
         self._mend()
-        ends = self.world.time + FAIR_SECONDS
+        since = self.world.time
         for _ in range(_FAIR_STEPS):
             self.report.steps += 1
             self._drain()
             if not self._fair_step():
-                if not self.invariants.unfinished():
+                if not self._coming and not self.invariants.unfinished():
                     break
-                if self.world.time > ends:
+                if self.world.time > since + FAIR_SECONDS:
                     raise ViolationError(f"4: after {FAIR_SECONDS:g} s: {'; '.join(self.invariants.unfinished())}")
+                self.invariants.check_waits(since)
                 self._pass_time()
         else:
             raise ViolationError("4: it never ends")
@@ -267,8 +295,8 @@ class Explorer:
             self.report.states[job["status"]["state"]] += 1
 
     def _mend(self) -> None:
-        for name in list(self.world.lost):
-            self.world.vanish(self.world.key("pods", name))
+        for key in [key for key in self.world.server.objects if key.name in self.world.lost]:
+            self.world.vanish(key)
         for replica in self.replicas:
             replica.frozen = False
             replica.skew = timedelta(0)
@@ -282,8 +310,7 @@ class Explorer:
         server = self.world.server
         for job in server.all("hybridjobs"):
             if job["spec"].get("suspend"):
-                key = Key("hybridjobs", NAMESPACE, job["metadata"]["name"])
-                server.put(key, job | {"spec": job["spec"] | {"suspend": False}})
+                server.put(key_of("hybridjobs", job), job | {"spec": job["spec"] | {"suspend": False}})
         policy = Key("quantumbackendpolicies", "", "policy")
         if policy not in server.objects:
             server.create(policy, deepcopy(self.scenario.policy))

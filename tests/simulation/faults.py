@@ -1,11 +1,11 @@
 """What goes wrong, and what users do. Each entry says whether it could be done now."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.api_server import Key, Object
-from tests.simulation.scenario import NAMESPACE, policy
+from tests.simulation.api_server import Key, Object, key_of
 
 from hybridjob.cluster.api_client import ApiError
 from hybridjob.cluster.views import ATTEMPT_LABEL, BACKEND_LABEL, MANAGED_BY, ROUTE_LABEL, UID_LABEL
@@ -109,6 +109,7 @@ def _step_clock(explorer: "Explorer", index: int) -> bool:
     replica = _pick(explorer.replicas, index)
     seconds = (-60, -3, 2, 45)[(index // 3) % 4]
     replica.skew = max(timedelta(seconds=-60), min(timedelta(seconds=45), replica.skew + timedelta(seconds=seconds)))
+    explorer.world.skews.add(replica.skew)
     explorer.note(f"the clock of operator {replica.number} is set by {seconds} s")
     return True
 
@@ -130,6 +131,16 @@ def _pull_error(explorer: "Explorer", index: int) -> bool:
         return False
     explorer.note(f"{key.name} cannot pull its image")
     explorer.world.stick(key)
+    return True
+
+
+def _silence(explorer: "Explorer", index: int) -> bool:
+    """Its provider never answers."""
+    key = _pick([key for key in _pods(explorer, "Pending", "Running") if key.name not in explorer.world.silent], index)
+    if key is None:
+        return False
+    explorer.note(f"{key.name} will never end")
+    explorer.world.silent.add(key.name)
     return True
 
 
@@ -172,7 +183,7 @@ def _take_name(explorer: "Explorer", index: int) -> bool:
         return False
     number = len(job.get("status", {}).get("attempts", [])) + 1
     uid = job["metadata"]["uid"].replace("-", "")[:12]
-    key = Key("jobs", NAMESPACE, f"{job['metadata']['name']}-{uid}-{number}")
+    key = Key("jobs", job["metadata"]["namespace"], f"{job['metadata']['name']}-{uid}-{number}")
     if key in server.objects:
         return False
     explorer.note(f"somebody takes the name {key.name}")
@@ -201,6 +212,7 @@ FAULTS: list[tuple[str, Act]] = [
     ("operator stopped", _freeze),
     ("clock step", _step_clock),
     ("image pull error", _pull_error),
+    ("provider silent", _silence),
     ("pod vanished", _vanish),
     ("node lost", _lose_node),
     ("Job deleted by hand", _delete_job_by_hand),
@@ -218,7 +230,7 @@ def _edit_job(field: str, value: bool) -> Act:
         if job is None or job["spec"].get(field, False) == value:
             return False
         explorer.note(f"user sets {field} of {job['metadata']['name']} to {value}")
-        key = Key("hybridjobs", NAMESPACE, job["metadata"]["name"])
+        key = key_of("hybridjobs", job)
         server.put(key, job | {"spec": job["spec"] | {field: value}})
         return True
 
@@ -232,12 +244,12 @@ def _delete_hybrid_job(explorer: "Explorer", index: int) -> bool:
     if job is None:
         return False
     name = job["metadata"]["name"]
-    key = Key("hybridjobs", NAMESPACE, name)
+    key = key_of("hybridjobs", job)
     server.remove(key)
     again = (index // 5) % 2 == 0
     explorer.note(f"user deletes {name}{', and makes it again' if again else ''}")
     if again:
-        server.create(key, {**job, "metadata": {"name": name, "namespace": NAMESPACE}, "status": None})
+        server.create(key, {**job, "metadata": {"name": name, "namespace": key.namespace}, "status": None})
     return True
 
 
@@ -271,7 +283,7 @@ def _delete_policy(explorer: "Explorer", index: int) -> bool:
     if _POLICY in server.objects:
         server.remove(_POLICY)
     else:
-        server.create(_POLICY, policy("3"))
+        server.create(_POLICY, deepcopy(explorer.scenario.policy))
     return True
 
 

@@ -5,37 +5,36 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.api_server import Key, Object
+from tests.simulation.breaker_invariants import BreakerInvariants
+from tests.simulation.budget_invariants import BudgetInvariants
+from tests.simulation.evidence import OPEN, Evidence, ViolationError, require
+from tests.simulation.hedge_invariants import HedgeInvariants, under_way_by_route
 from tests.simulation.network import Network
-from tests.simulation.scenario import PRICE, RECONCILE_SECONDS, Scenario
-from tests.simulation.world import PAID, Attempt, World, attempt_of
+from tests.simulation.scenario import PAID, PRICE, RECONCILE_SECONDS, Scenario
+from tests.simulation.start_invariants import StartInvariants
+from tests.simulation.world import Attempt, World, attempt_of
 
 from hybridjob.cluster.ledger import DOCUMENT_KEY
-from hybridjob.cluster.views import BACKEND_LABEL, ROUTE_LABEL
+from hybridjob.cluster.views import BACKEND_LABEL
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 
 _MICROS = 1_000_000
 _ENDED = ("Succeeded", "Failed", "Cancelled")
-_OPEN = ("Pending", "Running")
 _STATES = ("Reserved", "Submitted", "Unknown")
-
-
-class ViolationError(AssertionError):
-    """Something that must hold does not."""
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ViolationError(message)
+_PATIENCE = 110.0
+"""What a job may wait beyond its completion deadline once all goes well: clocks that were wrong, a hold, a new
+leader."""
 
 
 class Invariants:
     """Watches a world: each change of the API server, and each container that begins."""
 
     def __init__(self, world: World, network: Network, scenario: Scenario) -> None:
-        self._elects = scenario.elects
-        self._strict = scenario.elects or scenario.replicas == 1
-        """Two operators without a Lease are safe with the ledger, and with nothing else: docs/simulation.md."""
+        self.evidence = evidence = Evidence(world, network, scenario)
+        self._elects, self._strict, self._paid = scenario.elects, evidence.strict, scenario.paid
         self._world, self._network = world, network
+        self._starts, self._breakers = StartInvariants(evidence), BreakerInvariants(evidence)
+        self._hedges, self._budgets = HedgeInvariants(evidence), BudgetInvariants(evidence)
         self.limit = Decimal(0)
         """The highest that the budget's limit ever was: an operator may not have heard of a lower one yet."""
         self.open: dict[Attempt, int] = {}
@@ -46,9 +45,6 @@ class Invariants:
         self.settled: set[Attempt] = set()
         self.committed = 0
         self._epoch = (0, "")
-        self.created: dict[Attempt, int] = {}
-        self.started_as: dict[Attempt, tuple[str, str]] = {}
-        """Route and backend."""
         self._blind: set[Attempt] = set()
         """Attempts that were made again by an operator which never heard that they had run."""
         self.foreign: dict[Key, Object] = {}
@@ -72,11 +68,17 @@ class Invariants:
                 self._job_cancelled(before)
             case "hybridjobs" if after is not None and before is not None:
                 self._status(before, after)
-            case "quantumbackendpolicies" if after is not None:
-                limits = [Decimal(budget["limit"]) for budget in after["spec"]["budgets"]]
-                self.limit = max(self.limit, *limits)
+            case "quantumbackendpolicies":
+                self._policy(after)
             case "events" if after is not None:
                 self._event(after)
+
+    def _policy(self, after: Object | None) -> None:
+        if after is None:
+            self.evidence.policy_was_gone = True
+            return
+        self._budgets.policy(after["spec"])
+        self.limit = max(self.limit, Decimal(after["spec"]["budgets"][0]["limit"]))
 
     def _leads(self, key: Key) -> None:
         """1: nobody writes anything after another process has taken the Lease."""
@@ -84,16 +86,16 @@ class Invariants:
         lease = next(iter(self._world.server.all("leases")), None)
         if self._elects and actor and key.plural != "leases" and lease is not None:
             holder = lease["spec"]["holderIdentity"]
-            _require(holder == actor, f"1: {actor} writes {key.plural}, and {holder} leads")
+            require(holder == actor, f"1: {actor} writes {key.plural}, and {holder} leads")
 
     def _job_cancelled(self, job: Object) -> None:
         """5: a solver is ended only after the status says so: a crash in between must not look like one of its own."""
         uid, number = attempt_of(job)
-        found = next((j for j in self._world.server.all("hybridjobs") if j["metadata"]["uid"] == uid), None)
+        found = self.evidence.job(uid)
         if found is None:
             return
         states = {a["number"]: a["state"] for a in found.get("status", {}).get("attempts", [])}
-        _require(states.get(number) not in (None, *_OPEN), f"5: the Job of {uid}/{number} was deleted unannounced")
+        require(states.get(number) not in (None, *OPEN), f"5: the Job of {uid}/{number} was deleted unannounced")
 
     def _ledger(self, document: Any) -> None:
         """1 and 2: the sum is within the limit; what was settled stays settled, and is charged once."""
@@ -108,146 +110,145 @@ class Invariants:
         late = self._world.clock().timestamp() + 10 * RECONCILE_SECONDS
         self._long_unknown = {(e["jobUid"], e["attempt"]) for e in document["entries"] if e.get("until", 0) > late}
         self._writer_is_the_last(document["epoch"], document["writer"])
+        self._breakers.ledger(document)
+        self._hedges.ledger(document)
         # What was released before it began may come back.
         returned = (entries.keys() & self.settled) - self._world.removed if self._strict else set()
-        back = {key for key in returned if self.started_as.get(key, ("", ""))[1] in PAID}
-        _require(not back, f"2: {back} was settled, and is in the ledger again")
+        back = {key for key in returned if self.evidence.started_as.get(key, ("", ""))[1] in self._paid}
+        require(not back, f"2: {back} was settled, and is in the ledger again")
         self.settled -= entries.keys()
         for key in entries.keys() & self.open.keys():
-            _require(entries[key] == self.open[key], f"2: the reservation of {key} has changed")
+            require(entries[key] == self.open[key], f"2: the reservation of {key} has changed")
             was, is_ = self.entry_states[key], states[key]
-            _require(_STATES.index(was) <= _STATES.index(is_), f"2: the money of {key} went from {was} to {is_}")
+            require(_STATES.index(was) <= _STATES.index(is_), f"2: the money of {key} went from {was} to {is_}")
         gone = self.open.keys() - entries.keys()
         charged = committed - self.committed
         costs = {key: int(self._world.provider.costs.get(key, Decimal(0)) * _MICROS) for key in gone}
         most = sum(max(self.open[key], costs[key]) for key in gone if not self._never_began(key))
         # What a provider took beyond the reservation, only a verdict tells, and that may be lost.
-        least = sum(min(self.open[key], costs[key]) for key in gone if self._was_told_of(key))
+        least = sum(min(self.open[key], costs[key]) for key in gone if self.evidence.was_told_of(key))
         if not self._strict:
             least = 0
-        _require(
+        require(
             least <= charged <= most,
             f"2: {charged} was charged for {sorted(gone)}, which cost {least} and may cost {most}",
         )
         for key in gone if self._strict else ():
-            _require(not self._runs(key, PAID), f"2: {key} was settled while it runs")
+            require(not self.evidence.runs(key, self._paid), f"2: {key} was settled while it runs")
+        certain = charged if len(gone) == 1 else 0
+        self._budgets.ledger(document, dict.fromkeys(gone, certain))
         self.open, self.entry_states, self.committed = entries, states, committed
         self.settled |= gone
         used = Decimal(sum(entries.values()) + committed) / _MICROS
         most_used = self.limit + self._world.provider.overran
-        _require(used <= most_used, f"1: {used} is committed and reserved, and the limit is {self.limit}")
+        require(used <= most_used, f"1: {used} is committed and reserved, and the limit is {self.limit}")
 
     def _job_created(self, job: Object) -> None:
         attempt = attempt_of(job)
-        _require(
-            not self._strict or attempt not in self.created or attempt in self._world.removed,
+        require(
+            not self._strict or attempt not in self.evidence.created or attempt in self._world.removed,
             f"6: the Job of {attempt} was created a second time",
         )
-        if attempt in self.created and not self._was_told_of(attempt):
+        if attempt in self.evidence.created and not self.evidence.was_told_of(attempt):
             self._blind.add(attempt)
-        self.created[attempt] = self.created.get(attempt, 0) + 1
-        labels = job["metadata"]["labels"]
-        self.started_as[attempt] = labels[ROUTE_LABEL], labels[BACKEND_LABEL]
-        if self._strict and labels[BACKEND_LABEL] in PAID and attempt not in self._world.removed:
-            _require(attempt in self.open, f"1: the Job of {attempt} was created without a reservation")
+        self.evidence.job_created(job)
+        for rules in (self._starts, self._breakers, self._hedges):
+            rules.job_created(job)
+        backend = job["metadata"]["labels"][BACKEND_LABEL]
+        paid = backend in self._paid and not (backend == "classical" and self.evidence.policy_was_gone)
+        if self._strict and paid and attempt not in self._world.removed:
+            require(attempt in self.open, f"1: the Job of {attempt} was created without a reservation")
 
     def ran(self, pod: Object, attempt: Attempt) -> None:
         """A container is about to begin."""
         if not self._strict:
             return
-        _require(
+        require(
             self._world.provider.runs[attempt] == 1 or attempt in self._blind,
             f"6: {attempt} was started again after it ran",
         )
         if pod["metadata"]["labels"][BACKEND_LABEL] in PAID and attempt not in self._world.removed:
-            _require(attempt in self.open, f"1: {attempt} runs without a reservation")
+            require(attempt in self.open, f"1: {attempt} runs without a reservation")
 
     def _writer_is_the_last(self, epoch: int, writer: str) -> None:
         """1: whoever has written before another one began to write never writes again."""
         known, last = self._epoch
-        _require(epoch > known or (epoch, writer) == (known, last), f"1: epoch {epoch} of the ledger is over")
+        require(epoch > known or (epoch, writer) == (known, last), f"1: epoch {epoch} of the ledger is over")
         self._epoch = epoch, writer
 
     def _never_began(self, attempt: Attempt) -> bool:
         """Whether it was certainly free: its job is there and knows of none, and no Job was ever made for it."""
         uid, number = attempt
-        job = next((j for j in self._world.server.all("hybridjobs") if j["metadata"]["uid"] == uid), None)
-        if not self._strict or job is None or attempt in self.created:
+        job = self.evidence.job(uid)
+        if not self._strict or job is None or attempt in self.evidence.created:
             return False
         return number > len(job.get("status", {}).get("attempts", []))
-
-    def _was_told_of(self, attempt: Attempt) -> bool:
-        """Whether the operator that acts has heard that the attempt ran. What began and vanished before any watch told
-        of it, or together with a Job that was deleted by hand, is out of its sight: docs/simulation.md."""
-        if attempt in self._world.removed:
-            return False
-        told = self._network.told[self._network.actor].values()
-        return any(attempt_of(pod) == attempt and {"running", "terminated"} & _state(pod).keys() for pod in told)
-
-    def _runs(self, attempt: Attempt, backends: tuple[str, ...] = ()) -> bool:
-        return any(
-            pod["status"]["phase"] == "Running"
-            and key.name not in self._world.lost
-            and attempt_of(pod) == attempt
-            and (not backends or pod["metadata"]["labels"][BACKEND_LABEL] in backends)
-            for key, pod in self._world.server.objects.items()
-            if key.plural == "pods" and "status" in pod
-        )
 
     def _status(self, before: Object, after: Object) -> None:
         """5: states move forwards, attempts keep their numbers, and what has ended stays as it is."""
         old, new = before.get("status") or {"state": "Pending"}, after.get("status") or {"state": "Pending"}
         if old == new:
             return
-        _require(is_legal(old["state"], new["state"]), f"5: from {old['state']} to {new['state']}")
+        require(is_legal(old["state"], new["state"]), f"5: from {old['state']} to {new['state']}")
         if old["state"] in TERMINAL:
             a, b = _settled_part(old), _settled_part(new)
             changed = {
                 field: (a.get(field), b.get(field)) for field in a.keys() | b.keys() if a.get(field) != b.get(field)
             }
-            _require(not changed, f"5: a job that ended was changed: {changed}")
+            require(not changed, f"5: a job that ended was changed: {changed}")
         attempts, known = new.get("attempts", []), old.get("attempts", [])
-        _require([a["number"] for a in attempts] == [*range(1, len(attempts) + 1)], "5: attempts are renumbered")
-        _require(len(attempts) >= len(known), "5: an attempt is lost")
+        require([a["number"] for a in attempts] == [*range(1, len(attempts) + 1)], "5: attempts are renumbered")
+        require(len(attempts) >= len(known), "5: an attempt is lost")
         for was, is_ in zip(known, attempts, strict=False):
             same = ("number", "route", "backend", "createdTime")
-            _require([was[f] for f in same] == [is_[f] for f in same], "5: an attempt became another one")
-            _require(was["state"] not in _ENDED or was == is_, "5: an attempt that ended was changed")
+            require([was[f] for f in same] == [is_[f] for f in same], "5: an attempt became another one")
+            require(was["state"] not in _ENDED or was == is_, "5: an attempt that ended was changed")
         if self._strict:
             self._attempts(after["metadata"]["uid"], attempts)
+            self._starts.status(after["metadata"]["uid"], known, attempts)
+            self._breakers.status(after["metadata"]["uid"], old, new)
+            self._hedges.status(after, known, attempts)
+        self._starts.waits(new)
         if new["state"] in TERMINAL:
-            _require(all(a["state"] in _ENDED for a in attempts), "5: a job ended before its attempts")
-            _require(new["state"] != "Succeeded" or "result" in new, "3: a job succeeded without an answer")
-            _require(new["state"] == "Succeeded" or bool(new.get("reason")), "3: a job ended without a reason")
-            _require(bool(new.get("message")), "3: a job ended without a message")
+            require(all(a["state"] in _ENDED for a in attempts), "5: a job ended before its attempts")
+            require(new["state"] != "Succeeded" or "result" in new, "3: a job succeeded without an answer")
+            require(new["state"] == "Succeeded" or bool(new.get("reason")), "3: a job ended without a reason")
+            require(bool(new.get("message")), "3: a job ended without a message")
 
     def _attempts(self, uid: str, attempts: list[Object]) -> None:
         """2 and 6: what the status says of the attempts is so."""
         for attempt in attempts:
             key = uid, attempt["number"]
-            known_as = self.started_as.get(key) if key not in self._world.removed else None
-            _require(
+            known_as = self.evidence.started_as.get(key) if key not in self._world.removed else None
+            require(
                 known_as in (None, (attempt["route"], attempt["backend"])),
                 f"6: attempt {key} runs as {known_as}, and the status says {attempt['backend']}",
             )
             if attempt["state"] in _ENDED and attempt.get("reserved") is not None:
                 expected = (None,) if "cost" in attempt else (None, "Unknown")
                 settled = self.entry_states.get(key) in expected
-                _require(settled, f"2: attempt {key} ended in the status before it was settled")
+                require(settled, f"2: attempt {key} ended in the status before it was settled")
             if attempt["state"] == "Cancelled" or (attempt["state"] == "Failed" and attempt.get("reason")):
-                _require(not self._runs(key), f"5: attempt {key} ended in the status while it runs")
-        running = [attempt["number"] for attempt in attempts if attempt["state"] in _OPEN]
-        _require(len(running) <= 1, f"6: attempts {running} are under way at once")
+                require(not self.evidence.runs(key), f"5: attempt {key} ended in the status while it runs")
+        by_route = under_way_by_route(attempts)
+        crowded = [numbers for numbers in by_route.values() if len(numbers) > 1]
+        require(not crowded, f"6: attempts {crowded} are under way at once")
+        beside = len(by_route) > 1 and not self._is_hedged(uid)
+        require(not beside, f"6: attempts {by_route} are under way at once")
+
+    def _is_hedged(self, uid: str) -> bool:
+        job = self.evidence.job(uid)
+        return job is not None and job["spec"].get("routing", {}).get("strategy") == "Hedged"
 
     def _event(self, event: Object) -> None:
         """5: an Event tells of what is written already."""
         uid = event["involvedObject"]["uid"]
-        job = next((j for j in self._world.server.all("hybridjobs") if j["metadata"]["uid"] == uid), None)
+        job = self.evidence.job(uid)
         if job is None:
             return
         status = job.get("status", {})
         told = "fallback" in status if event["reason"] == "FellBack" else status.get("state") == "Failed"
-        _require(told, f"5: Event {event['reason']} comes before the status that it tells of")
+        require(told, f"5: Event {event['reason']} comes before the status that it tells of")
 
     # In the end
 
@@ -265,6 +266,14 @@ class Invariants:
             left.append(f"money is still held for {', '.join(held)}")
         return left
 
+    def check_waits(self, since: float) -> None:
+        """4: nobody waits for a window, a slot or money beyond the deadlines, once all goes well."""
+        for job in self._world.server.all("hybridjobs"):
+            status, limits = job.get("status", {}), job["spec"]["limits"]
+            waits = status.get("waiting") or status.get("hold")
+            if waits and self._world.time > since + limits["completionDeadlineSeconds"] + _PATIENCE:
+                raise ViolationError(f"4: {job['metadata']['name']} waits beyond its deadlines: {status['message']}")
+
     def check_end(self) -> None:
         """2: no status tells of a charge beyond what was reserved, or truly cost."""
         for job in self._world.server.all("hybridjobs"):
@@ -272,13 +281,7 @@ class Invariants:
                 key = job["metadata"]["uid"], attempt["number"]
                 most = max(PRICE, self._world.provider.costs.get(key, Decimal(0)))
                 cost = Decimal(attempt.get("cost") or 0)
-                _require(cost <= most, f"2: {key} was charged {cost}")
-
-
-def _state(pod: Object) -> Object:
-    statuses: list[Object] = pod.get("status", {}).get("containerStatuses") or [{}]
-    state: Object = statuses[0].get("state", {})
-    return state
+                require(cost <= most, f"2: {key} was charged {cost}")
 
 
 def _settled_part(status: Object) -> Object:

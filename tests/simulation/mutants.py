@@ -115,8 +115,8 @@ MUTANTS = (
     Mutant(
         "attempts that no status tells of are not taken up",
         "engine/draft.py",
-        "while (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:",
-        "while False and (facts := self.facts.attempts.get(len(self.attempts) + 1)) is not None:",
+        "while len(self.attempts) < MAX_ATTEMPTS_KEPT and (found",
+        "while False and (found",
     ),
     Mutant(
         "an attempt that is taken up does not end the one before it",
@@ -235,6 +235,131 @@ MUTANTS = (
             "    if reason in _PULL_ERRORS or reason in _START_ERRORS:",
             "    if False:",
         ),
+    ),
+    Mutant(
+        "a breaker's probe never expires",
+        "engine/breaker.py",
+        "if c.probe and c.probe.until <= now]",
+        "if False]",
+    ),
+    Mutant(
+        "one namespace opens a breaker for all",
+        "engine/breaker.py",
+        "return name != ALL or len({fault.namespace for fault in faults}) > 1",
+        "return True",
+    ),
+    Mutant(
+        "one namespace's probe opens a breaker for all again",
+        "engine/breaker.py",
+        "if name != ALL or circuit.doubter not in (None, namespace):",
+        "if True:",
+    ),
+    Mutant(
+        "a breaker is forgotten when the operator starts",
+        "engine/ledger_document.py",
+        "breakers = {b.backend: _load_breaker(b) for b in document.breakers}",
+        "breakers = {}",
+    ),
+    Mutant(
+        "a half-open breaker lets everybody through",
+        "engine/breaker_gate.py",
+        'return "Held" if all(circuit.probe is not None for _, circuit in circuits) else "Wanted"',
+        "return None",
+    ),
+    Mutant(
+        "no breaker is told of a fault",
+        "engine/draft.py",
+        'kind != "Neutral":  # else',
+        'kind == "Success":  # else',
+    ),
+    Mutant(
+        "what runs already is not counted when the operator starts",
+        "cluster/reconciler.py",
+        "            self._loads.put(policy, load)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a slot is taken only when its attempt has been started",
+        "cluster/reconciler.py",
+        "        self._loads.put(policy, load_of(decided, decision.actions))\n"
+        "        self._held.put(policy.metadata.name, decided, now)\n"
+        "        answered = await self._executor.execute(job, policy, decision.actions)\n",
+        "        answered = await self._executor.execute(job, policy, decision.actions)\n"
+        "        self._loads.put(policy, load_of(decided, decision.actions))\n"
+        "        self._held.put(policy.metadata.name, decided, now)\n",
+    ),
+    Mutant(
+        "an attempt that is being cancelled has no slot any more",
+        "engine/loads.py",
+        "for a in attempts if a.end_time is None]",
+        'for a in attempts if a.end_time is None and a.state != "Cancelling"]',
+    ),
+    Mutant(
+        "one job more begins in a period than may",
+        "engine/quotas.py",
+        "if len(recent) < quota.count:",
+        "if len(recent) <= quota.count:",
+    ),
+    Mutant(
+        "windows are not asked",
+        "engine/routing.py",
+        "        if closed is None:\n            return option\n",
+        "        if True:\n            return option\n",
+    ),
+    Mutant(
+        "clocks are never changed",
+        "api/windows.py",
+        "local = instant.astimezone(ZoneInfo(self.time_zone))",
+        "local = instant + (instant.replace(month=1, day=1).astimezone(ZoneInfo(self.time_zone)).utcoffset() "
+        "or timedelta(0))",
+    ),
+    Mutant(
+        "maintenance keeps nothing from starting",
+        "api/windows.py",
+        "return self.start_time <= instant < self.end_time",
+        "return False",
+    ),
+    Mutant(
+        "hedges are granted without end",
+        "engine/hedging.py",
+        " or len(recent) >= request.per_minute:",
+        ":",
+    ),
+    Mutant(
+        "a hedge begins at once",
+        "engine/hedge_attempts.py",
+        "if now < starts:",
+        "if False:",
+    ),
+    Mutant(
+        "a job whose hedge has failed is hedged again",
+        "engine/hedge_attempts.py",
+        'if attempt.state != "Cancelled" or attempt.reason is not None]',
+        'if attempt.state not in ("Cancelled", "Failed")]',
+    ),
+    Mutant(
+        "the loser of a hedge is left to run",
+        "engine/decide.py",
+        '        self.cancel_attempts(None, "another attempt has answered")\n        if self.all_ended():',
+        "        if True:",
+    ),
+    Mutant(
+        "what is expected to be too late is started",
+        "engine/routing.py",
+        "        if late is not None:\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "of a rolling period only the latest part counts",
+        "engine/periods.py",
+        "since = (instant - seconds) // width * width",
+        "since = start",
+    ),
+    Mutant(
+        "a budget for each namespace counts none",
+        "engine/ledger.py",
+        '("Namespace", entry.namespace),',
+        '("Namespace", ""),',
     ),
 )
 

@@ -73,6 +73,8 @@ class Network:
     subscriptions: list[Subscription] = field(default_factory=list)
     actor: str = ""
     """Whose request is being executed."""
+    unwritten: set[str] = field(default_factory=set)
+    """The paths of statuses and ledgers that were to be written, and as far as their writer knows were not."""
     told: dict[str, dict[str, Object]] = field(default_factory=lambda: defaultdict(dict))
     """The newest that each process was told of each pod, by the pod's name."""
 
@@ -91,6 +93,8 @@ class Network:
     def respond(self, request: Request, result: Any) -> None:
         """The client gets an answer."""
         self.requests.remove(request)
+        if isinstance(result, Exception) and request.method != "GET":
+            self.unwritten.add(request.path)
         if request.answer.done():
             return  # it does not wait any more
         if isinstance(result, Exception):
@@ -117,7 +121,7 @@ class Network:
             return
         subscription.stream.position += 1
         if not waiting.done():
-            item = json.loads(change.text)
+            item = change.item()
             if change.key.plural == "pods":
                 self.told[subscription.owner][change.key.name] = item
             waiting.set_result((change.type, item))

@@ -6,16 +6,17 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.api_server import Object
+from tests.simulation.rules import Rules, draw
 
 from hybridjob.api.status import FALLBACK_REASONS
 
-NAMESPACE = "team"
+NAMESPACES = ("team", "lab")
 SYSTEM = "system"
 PER_TASK, PER_SHOT, SHOTS = Decimal("0.3"), Decimal("0.001"), 1000
+PAID = ("paid", "dear")
 PRICE = PER_TASK + PER_SHOT * SHOTS
 """The most that an attempt on the paid backend may cost, and what is reserved for it."""
 RECONCILE_SECONDS = 20
-CLASSICAL_PER_SECOND = Decimal("0.01")
 
 _PAID = {
     "formula": "PerTaskPerShot",
@@ -32,6 +33,9 @@ class Scenario:
 
     policy: Object
     jobs: list[Object]
+    arrivals: list[float]
+    """When each of the jobs is made, in seconds since the world began."""
+    rules: Rules
     replicas: int
     elects: bool
     """Whether a Lease says who leads. Two operators without one are two at once."""
@@ -44,14 +48,24 @@ class Scenario:
         mode = "elected" if self.elects else "unelected"
         return f"{len(self.jobs)} jobs, {self.replicas} replicas ({mode}), at most {self.max_faults} faults"
 
+    @property
+    def paid(self) -> tuple[str, ...]:
+        """The backends that cost something."""
+        return PAID + (("classical",) if self.rules.classical_is_paid else ())
+
 
 def build(number: int) -> Scenario:
     """The scenario of that number."""
     chance = random.Random(number)
     replicas, elects = chance.choices([(1, False), (1, True), (2, True), (2, False)], [6, 2, 5, 3])[0]
+    rules = draw(number)
+    made = policy(chance.choice(["1.3", "1.5", "3", "3", "100"]), rules, **_extras(chance))
+    count = chance.choices([1, 2, 3, 4], [4, 4, 2, 1])[0] + rules.more_jobs
     return Scenario(
-        policy=policy(chance.choice(["1.3", "1.5", "3", "3", "100"]), **_extras(chance)),
-        jobs=[_job(chance, f"job-{index}") for index in range(chance.choices([1, 2, 3, 4], [4, 4, 2, 1])[0])],
+        policy=made,
+        jobs=[_job(chance, f"job-{index}", rules) for index in chance.sample(range(count), count)],
+        arrivals=sorted(chance.choice(rules.arrivals) for _ in range(count)),
+        rules=rules,
         replicas=replicas,
         elects=elects,
         max_faults=chance.choice([0, 2, 5, 9]),
@@ -70,10 +84,10 @@ def _extras(chance: random.Random) -> dict[str, Any]:
     return extras
 
 
-def policy(limit: str, **budget: Any) -> Object:
-    """A free backend, a paid one, and a budget."""
+def policy(limit: str, rules: Rules, **budget: Any) -> Object:
+    """Two paid backends, a free one, and at least one budget."""
     backends = [
-        {"name": "paid", "kind": "Simulator", "sdk": "Qiskit", "qubits": 20, "rateCard": _PAID},
+        {"name": "paid", "kind": "Simulator", "sdk": "Qiskit", "qubits": 20, "rateCard": _PAID, **rules.paid},
         {"name": "dear", "kind": "Simulator", "sdk": "Cirq", "qubits": 20, "rateCard": _PAID},
         {"name": "free", "kind": "Simulator", "sdk": "Qiskit", "qubits": 20},
     ]
@@ -84,13 +98,14 @@ def policy(limit: str, **budget: Any) -> Object:
         "spec": {
             "default": True,
             "backends": backends,
-            "budgets": [{"name": "all", "limit": limit, "currency": "USD", **budget}],
+            "budgets": [{"name": "all", "limit": limit, "currency": "USD", **budget}, *rules.budgets],
+            **rules.policy,
             "reconcileSeconds": RECONCILE_SECONDS,
         },
     }
 
 
-def _job(chance: random.Random, name: str) -> Object:
+def _job(chance: random.Random, name: str, rules: Rules) -> Object:
     spec: dict[str, Any] = {
         "problem": {"type": "MaxCut", "inline": _TRIANGLE},
         "limits": {
@@ -100,9 +115,14 @@ def _job(chance: random.Random, name: str) -> Object:
         },
         "fallback": {"maxAttempts": chance.choice([1, 2, 3])},
     }
-    backends = chance.choices([None, ["free"], ["paid"], ["paid", "dear"], ["paid", "free"]], [2, 2, 6, 2, 1])[0]
+    if rules.patient:
+        spec["limits"] = {"queueDeadlineSeconds": 60, "activeDeadlineSeconds": 30, "completionDeadlineSeconds": 120}
+    backends = chance.choice(rules.backends)
     if backends is not None:
         spec["quantum"] = {"backends": backends, "shots": SHOTS}
+        if rules.hedged and chance.random() < 0.7:
+            spec["routing"] = {"strategy": "Hedged"}
+            spec["limits"] |= {"activeDeadlineSeconds": 30, "completionDeadlineSeconds": chance.choice([15, 15, 40])}
     if chance.random() < 0.2:
         spec["fallback"]["on"] = sorted(chance.sample(FALLBACK_REASONS, 4))
     if chance.random() < 0.1:
@@ -114,6 +134,6 @@ def _job(chance: random.Random, name: str) -> Object:
     return {
         "apiVersion": "hybridjob.dev/v1alpha1",
         "kind": "HybridJob",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": chance.choice(rules.namespaces)},
         "spec": spec,
     }

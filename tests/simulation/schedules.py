@@ -24,6 +24,7 @@ def explore(numbers: Iterable[int], on_report: Callable[[int, Report], bool]) ->
     """Play the random schedules of these numbers, until `on_report` says stop."""
     total = Report(schedules=0)
     gc.disable()  # it would look at every live schedule again and again
+    gc.freeze()  # and at every module
     try:
         for count, number in enumerate(numbers):
             report = play(number, random_choices(number))
@@ -33,6 +34,7 @@ def explore(numbers: Iterable[int], on_report: Callable[[int, Report], bool]) ->
             if count % _COLLECT_EVERY == 0:
                 gc.collect()
     finally:
+        gc.unfreeze()
         gc.enable()
     return total
 

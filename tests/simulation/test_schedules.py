@@ -11,6 +11,17 @@ from tests.simulation.schedules import explore, minimise, play, read_script, scr
 
 SCHEDULES = 2000
 _CHUNK = 100
+REACHED = (
+    "circuit opened",
+    "circuit opened for all",
+    "hedge",
+    "probe",
+    "probe expired",
+    "reserved under another budget",
+    "too slow",
+    "waits: QuotaExceeded",
+    "waits: WindowClosed",
+)
 FAILED_ONCE = {
     "a decision outlived a change of the job": "54:0x30,344824,0",
     "a late watch passed for the end": "11:879832,615992,0x18,691821,0,355981,525798,203756,0x9",
@@ -48,6 +59,17 @@ def test_what_has_failed_once_holds(pinned: str) -> None:
 def test_every_invariant_holds_under_the_schedules_of_hypothesis(number: int, choices: list[int]) -> None:
     report = play(number, choices)
     assert not report.violation, f"{report.violation}\npython -m tests.simulation replay '{script(number, choices)}'"
+
+
+def test_every_rule_bites() -> None:
+    reached: set[str] = set()
+
+    def on_report(_: int, report: Report) -> bool:
+        reached.update(report.reached)
+        return reached >= set(REACHED)
+
+    explore(range(SCHEDULES), on_report)
+    assert reached >= set(REACHED)
 
 
 def test_a_schedule_is_played_the_same_way_every_time() -> None:

@@ -4,19 +4,18 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tests.simulation.api_server import ApiServer, Key, Object, timestamp
-from tests.simulation.scenario import NAMESPACE, PER_SHOT, PER_TASK, PRICE, SHOTS
+from tests.simulation.rules import CLASSICAL_PER_SECOND, Rules
+from tests.simulation.scenario import PAID, PER_SHOT, PER_TASK, PRICE, SHOTS
 
-from hybridjob.cluster.views import ATTEMPT_LABEL, BACKEND_LABEL, UID_LABEL
+from hybridjob.cluster.views import ATTEMPT_LABEL, BACKEND_LABEL, ROUTE_LABEL, UID_LABEL
 from hybridjob.contract.files import sha256_digest
 from hybridjob.contract.verdict import PAYLOAD_PREFIX
 
-START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 GRACE_SECONDS = 10
-PAID = ("paid", "dear")
 
 Attempt = tuple[str, int]
 """The uid of a HybridJob, and a number."""
@@ -27,14 +26,18 @@ OUTCOMES = (
     "infeasible",
     "retry",
     "unavailable",
+    "broken",
     "killed",
     "memory",
     "unreadable",
     "foreign",
     "over",
 )
-"""How a container ends. `over` is a provider that takes more than it may; not as often, so it comes last."""
-_CODES = {"retry": 70, "unavailable": 69, "killed": 137, "memory": 137}
+"""How a container ends. `broken` is a backend that can run nothing. `over` is a provider that takes more than it may;
+not as often, so it comes last."""
+FAULTS = ("retry", "broken", "unreadable", "foreign")
+"""What speaks against the backend."""
+_CODES = {"retry": 70, "unavailable": 69, "broken": 69, "killed": 137, "memory": 137}
 
 
 @dataclass
@@ -48,15 +51,19 @@ class Provider:
     overran: Decimal = Decimal(0)
     """What providers have taken beyond what they may."""
 
-    def bill(self, attempt: Attempt, cost: Decimal) -> None:
+    ends: dict[Attempt, str] = field(default_factory=dict)
+    """How each attempt ended, as far as its container could say."""
+
+    def bill(self, attempt: Attempt, cost: Decimal, most: Decimal = PRICE) -> None:
         self.costs[attempt] = cost
-        self.overran += max(Decimal(0), cost - PRICE)
+        self.overran += max(Decimal(0), cost - most)
 
 
 @dataclass
 class World:
     """All that is not the operator."""
 
+    rules: Rules
     time: float = 0.0
     server: ApiServer = field(init=False)
     provider: Provider = field(default_factory=Provider)
@@ -64,8 +71,16 @@ class World:
     """The Jobs, by uid, that have had their pod."""
     lost: set[str] = field(default_factory=set)
     """The pods, by name, whose node does not answer."""
+    silent: set[str] = field(default_factory=set)
+    """The pods, by name, whose container never ends by itself."""
+    skews: set[timedelta] = field(default_factory=lambda: {timedelta(0)})
+    """How far any operator's clock has ever been off."""
+    stopped: float = 0.0
+    """For how long operators were stopped, in seconds."""
     removed: set[Attempt] = field(default_factory=set)
     """Attempts whose Job somebody other than the operator has deleted."""
+    began: dict[Attempt, float] = field(default_factory=dict)
+    """When each attempt's container did, the last time."""
     on_run: list[Callable[[Object, Attempt], None]] = field(default_factory=list)
     """Told of each container that begins."""
 
@@ -73,65 +88,75 @@ class World:
         self.server = ApiServer(self.clock)
 
     def clock(self) -> datetime:
-        return START + timedelta(seconds=self.time)
+        return self.rules.begins + timedelta(seconds=self.time)
 
     def now(self) -> str:
         return timestamp(self.clock())
 
     # What can happen next: the Job controller and the garbage collector
 
-    def moves(self) -> Iterator[tuple[str, str]]:
-        """What may happen by itself, by kind and name of the object. In a fair world each of it happens."""
+    def moves(self) -> Iterator[tuple[str, Key]]:
+        """What may happen by itself, and to which object. In a fair world each of it happens."""
         for key, job in self.server.objects.items():
-            if key.plural != "jobs" or not _is_ours(job):
+            if key.plural != "jobs" or not is_ours(job):
                 continue
             uid, conditions = job["metadata"]["uid"], job.get("status", {}).get("conditions")
             if uid not in self.made_pod and not job["spec"].get("suspend") and not conditions:
-                yield "spawn", key.name
+                yield "spawn", key
             elif uid in self.made_pod and not conditions and self._pod_of(uid) is None:
-                yield "fail", key.name
+                yield "fail", key
         for key, pod in self.server.objects.items():
             if key.plural != "pods":
                 continue
             if "deletionTimestamp" in pod["metadata"]:
                 if key.name not in self.lost:
-                    yield "reap", key.name
+                    yield "reap", key
             elif pod["status"]["phase"] in ("Succeeded", "Failed"):
                 if (job := self._job_of(pod)) is not None and not job.get("status", {}).get("conditions"):
-                    yield "finish", key.name
+                    yield "finish", key
             elif pod["status"]["phase"] == "Running":
-                yield "end", key.name
+                if self._ends_at(key, pod) <= self.time:
+                    yield "end", key
             elif "containerStatuses" not in pod["status"]:  # otherwise its image cannot be pulled, and never will be
-                yield "run", key.name
+                yield "run", key
         for key in self.server.garbage():
             if key.plural != "pods" or "deletionTimestamp" not in self.server.objects[key]["metadata"]:
-                yield "collect", f"{key.plural}/{key.name}"
+                yield "collect", key
 
-    def move(self, kind: str, name: str, outcome: str = "good") -> None:
+    def next_end(self) -> float | None:
+        """When the next container ends by itself."""
+        times = (self._ends_at(k, pod) for k, pod in self.server.objects.items() if _is_running(k, pod))
+        return min((time for time in times if time > self.time), default=None)
+
+    def _ends_at(self, key: Key, pod: Object) -> float:
+        if key.name in self.silent:
+            return float("inf")
+        if pod["metadata"]["labels"][ROUTE_LABEL] == "Classical":
+            return 0
+        return self.began[attempt_of(pod)] + self.rules.takes
+
+    def move(self, kind: str, key: Key, outcome: str = "good") -> None:
         """Let it happen; `outcome` says how a container ends."""
         match kind:
             case "spawn":
-                self._spawn(self.key("jobs", name))
+                self._spawn(key)
             case "fail":
-                self._condition(self.key("jobs", name), "Failed", "BackoffLimitExceeded")
+                self._condition(key, "Failed", "BackoffLimitExceeded")
             case "finish":
-                pod = self.server.objects[self.key("pods", name)]
+                pod = self.server.objects[key]
                 done = pod["status"]["phase"] == "Succeeded"
                 job = self._job_of(pod)
                 assert job is not None
-                self._condition(self.key("jobs", job["metadata"]["name"]), "Complete" if done else "Failed", "Ended")
+                made = Key("jobs", key.namespace, job["metadata"]["name"])
+                self._condition(made, "Complete" if done else "Failed", "Ended")
             case "run":
-                self.run(self.key("pods", name))
+                self.run(key)
             case "end":
-                self.end(self.key("pods", name), outcome)
+                self.end(key, outcome)
             case "reap":
-                self._reap(self.key("pods", name), outcome)
+                self._reap(key, outcome)
             case "collect":
-                plural, _, name = name.partition("/")
-                self.delete(self.key(plural, name))
-
-    def key(self, plural: str, name: str) -> Key:
-        return Key(plural, NAMESPACE, name)
+                self.delete(key)
 
     # Pods
 
@@ -153,6 +178,7 @@ class World:
         pod = self.server.objects[key]
         attempt = attempt_of(pod)
         self.provider.runs[attempt] = self.provider.runs.get(attempt, 0) + 1
+        self.began[attempt] = self.time
         if pod["metadata"]["labels"][BACKEND_LABEL] in PAID:
             self.provider.bill(attempt, PRICE)
         for observer in self.on_run:
@@ -161,6 +187,8 @@ class World:
 
     def end(self, key: Key, outcome: str) -> None:
         pod = self.server.objects[key]
+        outcome = self._befalls(key, pod, outcome)
+        self.provider.ends[attempt_of(pod)] = outcome
         code = _CODES.get(outcome, 0)
         started = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
         ended = {
@@ -170,7 +198,20 @@ class World:
             "reason": "OOMKilled" if outcome == "memory" else "Completed",
             "message": self._message(key, pod, outcome, code),
         }
+        if pod["metadata"]["labels"][BACKEND_LABEL] == "classical" and self.rules.classical_is_paid:
+            ran = datetime.fromisoformat(ended["finishedAt"]) - datetime.fromisoformat(started)
+            self.provider.bill(attempt_of(pod), CLASSICAL_PER_SECOND * int(ran.total_seconds()), Decimal(0))
         self._container(key, "Failed" if code else "Succeeded", {"terminated": ended})
+
+    def _befalls(self, key: Key, pod: Object, outcome: str) -> str:
+        """Backends that are down, and jobs that crash their solvers."""
+        labels = pod["metadata"]["labels"]
+        if labels[ROUTE_LABEL] != "Quantum" or outcome not in ("good", "payload", "infeasible"):
+            return outcome
+        if key.namespace == self.rules.poisoned:
+            return "retry"
+        backend, until = self.rules.down
+        return "broken" if labels[BACKEND_LABEL] == backend and self.time < until else outcome
 
     def _message(self, key: Key, pod: Object, outcome: str, code: int) -> str:
         """The verdict, if there is a readable one: only then the true cost is known, and is what the verdict says."""
@@ -180,7 +221,7 @@ class World:
             return "{]"
         uid, number = attempt_of(pod)
         quantum = pod["metadata"]["labels"][BACKEND_LABEL] != "classical"
-        shots = {"over": 5 * SHOTS, "unavailable": 0}.get(outcome, SHOTS // 2) if quantum else 0
+        shots = {"over": 5 * SHOTS, "unavailable": 0, "broken": 0}.get(outcome, SHOTS // 2) if quantum else 0
         usage = {"tasks": int(shots > 0), "shots": shots, "seconds": 1.0}
         if pod["metadata"]["labels"][BACKEND_LABEL] in PAID and outcome != "foreign":
             self.provider.bill((uid, number), PER_TASK * usage["tasks"] + PER_SHOT * shots)
@@ -193,6 +234,8 @@ class World:
             "message": outcome,
             "usage": usage,
         }
+        if outcome == "broken":
+            verdict["backendFailed"] = True
         if code == 0:
             verdict["answer"] = answer
         if outcome == "payload":
@@ -207,7 +250,7 @@ class World:
 
     def delete(self, key: Key) -> None:
         """Delete anything, as the garbage collector or a user does it: a pod has some time left to end."""
-        if key.plural == "jobs" and _is_ours(self.server.objects[key]):
+        if key.plural == "jobs" and is_ours(self.server.objects[key]):
             self.removed.add(attempt_of(self.server.objects[key]))
         if key.plural != "pods":
             self.server.remove(key)
@@ -256,7 +299,12 @@ class World:
         return next((job for job in self.server.all("jobs") if job["metadata"]["uid"] == uid), None)
 
 
-def _is_ours(job: Object) -> bool:
+def _is_running(key: Key, pod: Object) -> bool:
+    return key.plural == "pods" and pod["status"]["phase"] == "Running"
+
+
+def is_ours(job: Object) -> bool:
+    """Whether it is a solver's, and not somebody else's under such a name."""
     return UID_LABEL in job["metadata"].get("labels", {}) and bool(job["metadata"].get("ownerReferences"))
 
 
@@ -267,4 +315,4 @@ def attempt_of(child: Object) -> Attempt:
 
 
 def fair_outcome(chance: random.Random) -> str:
-    return chance.choice(OUTCOMES[:9])
+    return chance.choice(OUTCOMES[:-1])
