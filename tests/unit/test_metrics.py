@@ -18,7 +18,7 @@ from hybridjob.engine.budgets import budget_report
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, Sample
 from hybridjob.engine.ledger import Book
-from hybridjob.engine.ledger_requests import Request
+from hybridjob.engine.ledger_requests import Request, SettleRequest, UnknownRequest
 from support.build import START, after, backend, job, job_of, policy, reserve
 
 CLOSED = {"name": "w", "timeZone": "UTC", "from": "01:00", "until": "02:00"}
@@ -55,6 +55,15 @@ class TestPolicies:
         assert value(metrics, "budget_reserved", **budget) == 3
         assert value(metrics, "money_reserved", currency="USD") == 3
         assert (value(metrics, "ledger_open_entries"), value(metrics, "ledger_max_entries")) == (2, 1000)
+
+    def test_money_of_unknown_cost_is_shown_and_counted_once_it_is_charged(self, metrics: Metrics) -> None:
+        """It was charged long after its attempt's status was written, which is what had been counted."""
+        asked = [reservations.request(job_of(uid), reserve("1.5")) for uid in "ab"]
+        report(metrics, POLICY, *asked, UnknownRequest(("a", 1), 0), SettleRequest(("b", 1), 1_000_000))
+        names = ("money_reserved", "money_unknown", "money_charged_total")
+        assert [value(metrics, name, currency="USD") for name in names] == [1.5, 1.5, 1]
+        report(metrics, POLICY, *asked, SettleRequest(("b", 1), 1_000_000), SettleRequest(("a", 1), 1_500_000))
+        assert [value(metrics, name, currency="USD") for name in names] == [0, 0, 2.5]
 
     def test_windows_and_breakers(self, metrics: Metrics) -> None:
         rules = rules_of(POLICY, "device")

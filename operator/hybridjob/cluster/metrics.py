@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hybridjob.api.hybridjob import HybridJob
-from hybridjob.api.status import AttemptStatus, HybridJobStatus
+from hybridjob.api.status import HybridJobStatus
 from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.policy_metrics import PolicyMetrics
 from hybridjob.engine.budgets import Alert
@@ -37,7 +37,6 @@ class Metrics:
         self._attempts = Counter(
             "hybridjob_attempts", "Attempts that ended", ["route", "backend", "outcome", "reason"], registry=registry
         )
-        self._charged = Counter("hybridjob_money_charged", "Money charged", ["policy", "currency"], registry=registry)
         self._alerts = Counter(
             "hybridjob_budget_alerts",
             "Thresholds of budgets that were reached",
@@ -58,11 +57,11 @@ class Metrics:
         self._writes.labels(verb, resource, str(code)).inc()
 
     def status_written(self, job: HybridJob, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
-        """Count what happened with this status: attempts that ended and what they cost, waits, hedges."""
+        """Count what happened with this status: attempts that ended, waits, hedges."""
         ended = {attempt.number for attempt in before.attempts if attempt.state in _ENDED} if before else set()
         for attempt in after.attempts:
             if attempt.state in _ENDED and attempt.number not in ended:
-                self._attempt_ended(after.policy or "", attempt)
+                self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
         reason = _waits_for(after)
         if reason is not None and reason != _waits_for(before):
             self._holds.labels(after.policy or "", reason).inc()
@@ -77,11 +76,6 @@ class Metrics:
         has_ended = before is not None and before.state == "Succeeded"
         if after.state == "Succeeded" and after.route == "Classical" and not has_ended:
             self._hedges_won.labels(policy).inc()
-
-    def _attempt_ended(self, policy: str, attempt: AttemptStatus) -> None:
-        self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
-        if attempt.cost and attempt.rate_card is not None:
-            self._charged.labels(policy, attempt.rate_card.currency).inc(float(attempt.cost))
 
     def alerted(self, policy: str, alert: Alert) -> None:
         self._alerts.labels(policy, alert.budget, str(alert.percent)).inc()

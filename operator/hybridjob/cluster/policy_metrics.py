@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import get_args
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hybridjob.api.breaker import BreakerState
 from hybridjob.api.policy import PolicyStatus
+from hybridjob.engine.accounts import from_micros
 from hybridjob.engine.ledger import MAX_OPEN_ENTRIES, Book
 
 _STATES: tuple[str, ...] = get_args(BreakerState)
@@ -21,24 +23,33 @@ class PolicyMetrics(Collector):
         self.reports: dict[str, tuple[PolicyStatus, Book]] = {}
         """By policy."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield from self._of_books()
         yield from self._of_budgets()
         yield from self._of_backends()
 
-    def _of_books(self) -> Iterator[GaugeMetricFamily]:
+    def _of_books(self) -> Iterator[Metric]:
+        # As the ledger has it, which survives restarts: a cost may become known long after its attempt ended.
+        charged = CounterMetricFamily("hybridjob_money_charged", "Money charged", labels=("policy", "currency"))
         money = _gauge("money_reserved", "Money reserved", "policy", "currency")
+        unknown = _gauge("money_unknown", "Of it, what nobody knows the cost of", "policy", "currency")
         entries = _gauge("ledger_open_entries", "Attempts that money is held for", "policy")
         most = _gauge("ledger_max_entries", "Beyond so many, nothing paid starts", "policy")
         for policy, (status, book) in self.reports.items():
             reserved = {budget.currency: Decimal(0) for budget in status.budgets}
+            lost = dict(reserved)
             for entry in book.entries.values():
                 reserved[entry.unit] = reserved.get(entry.unit, Decimal(0)) + entry.amount
-            for currency, amount in reserved.items():
-                money.add_metric((policy, currency), float(amount))
+            for entry in book.unknown():
+                lost[entry.unit] = lost.get(entry.unit, Decimal(0)) + entry.amount
+            for currency, total in book.totals().items():
+                charged.add_metric((policy, currency), float(from_micros(total.committed)))
+            for family, amounts in ((money, reserved), (unknown, lost)):
+                for currency, amount in amounts.items():
+                    family.add_metric((policy, currency), float(amount))
             entries.add_metric((policy,), len(book.entries))
             most.add_metric((policy,), MAX_OPEN_ENTRIES)
-        yield from (money, entries, most)
+        yield from (charged, money, unknown, entries, most)
 
     def _of_budgets(self) -> Iterator[GaugeMetricFamily]:
         labels = ("policy", "budget", "value", "currency")
