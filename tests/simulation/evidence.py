@@ -66,9 +66,10 @@ class Evidence:
 
     def may_be_adopted(self, job: Object, number: int) -> bool:
         """Whether the process that writes the status may not know any more why the attempt was begun."""
-        name, attempt = job["metadata"]["name"], (job["metadata"]["uid"], number)
-        unwritten = any(path.endswith(f"/{name}/status") for path in self.network.unwritten)
-        return unwritten or self.created_by.get(attempt, self.network.actor) != self.network.actor
+        metadata, paths = job["metadata"], self.network.unwritten
+        lost = (f"/{metadata['name']}/status", f"/{metadata['namespace']}/jobs")
+        creator = self.created_by.get((metadata["uid"], number), self.network.actor)
+        return creator != self.network.actor or any(path.endswith(lost) for path in paths)
 
     def runs(self, attempt: Attempt, backends: tuple[str, ...] = ()) -> bool:
         return any(
