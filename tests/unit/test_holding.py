@@ -9,7 +9,7 @@ from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine.actions import CancelAttempt, Decision, Settle, StartAttempt
 from hybridjob.engine.decide import decide
-from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
+from hybridjob.engine.facts import AttemptFacts, Facts, Fault, PolicyLoad, ReservationFacts
 from support.build import START, after, backend, job, policy, priced, verdict
 
 EMPTY = policy().model_copy(update={"spec": policy().spec.model_copy(update={"backends": []})})
@@ -64,6 +64,32 @@ class TestSuspension:
         assert drive.status.state == "Pending"
         assert decision.wake_time == after(1010)
         assert condition(drive.status, "Suspended") == ("False", "Resumed")
+
+    def test_deadlines_bind_again_where_the_next_attempt_has_to_wait(self) -> None:
+        drive = Drive(job(limits={"queueDeadlineSeconds": 60}), policy(backend(maxConcurrent=1)))
+        drive.at(0)
+        drive.edit(suspend=True)
+        drive.at(1, attempts(n1=AttemptFacts()))
+        drive.at(2)
+        drive.edit(suspend=False)
+        taken = Facts(load=PolicyLoad(running={("other", "aer"): 1}))
+        assert drive.at(1000, taken).wake_time == after(1060)
+        assert drive.status.state == "Held"
+        drive.at(1060, taken)
+        assert drive.status.fallback is not None
+        assert drive.status.fallback.reason == "LatencyExceeded"
+
+    def test_a_fallback_that_was_suspended_has_its_time_again(self) -> None:
+        drive = Drive(job(limits={"queueDeadlineSeconds": 60}))
+        drive.at(0)
+        drive.at(2, attempts(n1=AttemptFacts(start_time=after(1), end_time=after(2), exit_code=69)))
+        assert drive.status.state == "FallingBack"
+        drive.edit(suspend=True)
+        drive.at(3, attempts(n2=AttemptFacts()))
+        drive.at(4)
+        drive.edit(suspend=False)
+        assert drive.at(1000).actions == (StartAttempt(3, "Classical", "classical"),)
+        assert drive.at(1001, attempts(n3=AttemptFacts())).wake_time == after(1060)
 
     def test_a_running_attempt_is_ended_is_no_failure_and_is_followed_by_another(self) -> None:
         drive = Drive(job(fallback={"maxAttempts": 1}))

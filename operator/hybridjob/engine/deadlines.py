@@ -33,7 +33,7 @@ def deadlines(
     from there, and the completion deadline binds no more: it is what the fallback is there to answer for.
     """
     if not started:
-        waiting_since = fallback.time if fallback else created
+        waiting_since = max(fallback.time, created) if fallback else created
         seconds = limits.queue_deadline_seconds
         yield Deadline(
             waiting_since + timedelta(seconds=seconds), f"no solver started within queueDeadlineSeconds ({seconds})"

@@ -108,9 +108,7 @@ class _Pass(Draft):
             self._judge(last)
         elif last is not None and last.state == "Cancelling":
             return  # its end is the next fact
-        elif last is not None and last.state == "Cancelled" and last.reason is None:
-            self._begin()  # it was suspended, and goes on
-        elif last is not None and last.state == "Cancelled":
+        elif last is not None and last.state == "Cancelled" and last.reason is not None:
             # What was cancelled for another reason, and is not followed by a fallback, ends the route.
             self._give_up("LatencyExceeded" if last.reason == "LatencyExceeded" else "BackendUnavailable", last.message)
         elif last is not None and last.reason == "InvalidProblem":
@@ -119,7 +117,7 @@ class _Pass(Draft):
             return
         elif current is not None:
             self._follow(current)
-        elif last is None:
+        elif last is None or last.state == "Cancelled":  # it was suspended, and goes on
             self._begin()
         else:
             self._after_failure(last, on_route)
