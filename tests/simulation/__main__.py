@@ -86,6 +86,8 @@ def _run(first: int, schedules: int, keep_going: bool) -> int:
             report, violations = future.result()
             total.add(report)
             failed |= violations
+            for number, violation in violations.items():
+                print(f"\rschedule {number}: {sort_of(violation)}", flush=True)
             done += report.schedules
             seconds = time.perf_counter() - began
             print(f"\r{done} schedules, {done / seconds:.1f}/s, {len(failed)} violated", end="", file=sys.stderr)

@@ -66,7 +66,7 @@ class StartInvariants:
         quantum = [
             (where, on)
             for found, (where, route, on) in self._evidence.under_way().items()
-            if route == "Quantum" and found not in self._world.removed
+            if route == "Quantum" and self._is_known(found)
         ]
         limits = (
             ("", len(quantum), self._quotas.get("maxConcurrent")),
@@ -79,6 +79,13 @@ class StartInvariants:
         )
         for where, count, limit in limits:
             require(limit is None or count <= limit, f"quota: with {attempt}, {count} are under way{where}")
+
+    def _is_known(self, attempt: Attempt) -> bool:
+        """Whether the operator that acts can tell whose slot the attempt has: of a job that was deleted while another
+        one led, it knows a solver, and no policy."""
+        gone = self._evidence.job(attempt[0]) is None
+        inherited = self._evidence.created_by.get(attempt) != self._evidence.network.actor
+        return attempt not in self._world.removed and not (gone and inherited)
 
     def _within_period(self, attempt: Attempt, namespace: str, decided_before: bool) -> None:
         """No more jobs of a namespace begin in a period than may. Nobody need know of a job that is gone, nor of any
