@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridjob.api.status import AttemptStatus
+from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.observation import LOST_NODE_PATIENCE, PULL_PATIENCE, Observed, Stored, observe
 from hybridjob.cluster.views import JobView, PodView, job_view, pod_view
 from hybridjob.engine.facts import AttemptFacts
@@ -255,3 +256,20 @@ def test_a_job_of_somebody_else_is_none_of_ours_whatever_its_labels_say() -> Non
     mislabelled = raw_job()
     mislabelled["metadata"]["labels"]["hybridjob.dev/attempt"] = "one"
     assert job_view(mislabelled) is None
+
+
+def test_a_pod_of_a_job_that_was_deleted_says_nothing_of_the_job_that_was_made_again() -> None:
+    """A watch that was late told of the first pod's end, and the attempt was settled while the second pod ran."""
+    known = Cache(lambda _: None)
+    again = raw_job()
+    again["metadata"] = again["metadata"] | {"uid": "second"}
+    known.put_batch_job(again)
+    known.put_pod(raw_pod(terminated(0, "", "Completed"), phase="Succeeded"))
+    assert known.attempts(UID)[1].pod is None
+    pod = raw_pod({"running": {"startedAt": stamp(after(1))}}, phase="Running")
+    owner = {"kind": "Job", "uid": "second", "controller": True}
+    pod["metadata"] = pod["metadata"] | {"uid": "pod-2", "name": "job-1-fghij", "ownerReferences": [owner]}
+    known.put_pod(pod)
+    seen = known.attempts(UID)[1].pod
+    assert seen is not None
+    assert seen.uid == "pod-2"

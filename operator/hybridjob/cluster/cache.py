@@ -193,13 +193,15 @@ class Cache:
     # Children
 
     def attempts(self, uid: str) -> dict[int, Observed]:
-        """The Jobs and Pods of a HybridJob, by attempt. Of several Pods of one Job the youngest counts."""
-        jobs: dict[int, JobView] = {}
+        """The Jobs and Pods of a HybridJob, by attempt. Of several Pods of one Job the youngest counts; one of a Job
+        that was deleted says nothing of the Job that was made again in its place."""
+        children = self._children.get(uid, {}).values()
+        jobs = {child.attempt: child for child in children if isinstance(child, JobView)}
         pods: dict[int, PodView] = {}
-        for child in self._children.get(uid, {}).values():
-            if isinstance(child, JobView):
-                jobs[child.attempt] = child
-            elif (other := pods.get(child.attempt)) is None or other.created_time <= child.created_time:
+        for child in children:
+            if isinstance(child, JobView) or ((job := jobs.get(child.attempt)) and child.job_uid != job.uid):
+                continue
+            if (other := pods.get(child.attempt)) is None or other.created_time <= child.created_time:
                 pods[child.attempt] = child
         return {number: Observed(jobs.get(number), pods.get(number)) for number in jobs.keys() | pods.keys()}
 
