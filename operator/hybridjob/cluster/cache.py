@@ -84,8 +84,9 @@ class Cache:
     _children: dict[str, dict[str, JobView | PodView]] = field(default_factory=dict)
     """The Jobs and Pods of each HybridJob, by its uid and theirs."""
     _gone: dict[str, None] = field(default_factory=dict)
-    """The uids of the HybridJobs that were deleted last. A watch that lags, or a list that was made before, may still
-    tell of one; taken for a new job it would run, and pay, a second time."""
+    """The uids of what was deleted last. A watch that lags, a list that was made before, or the answer to a creation
+    may still tell of it. A HybridJob that is taken for a new one would run, and pay, a second time; a solver's Job that
+    is taken for one that is there would be waited for, for ever."""
 
     # HybridJobs
 
@@ -130,6 +131,9 @@ class Cache:
 
     def forget_job(self, uid: str) -> None:
         self.jobs.pop(uid, None)
+        self._remember_gone(uid)
+
+    def _remember_gone(self, uid: str) -> None:
         self._gone[uid] = None
         if len(self._gone) > _GONE_KEPT:
             del self._gone[next(iter(self._gone))]
@@ -211,7 +215,7 @@ class Cache:
     def put_batch_job(self, raw: Object) -> JobView | None:
         view = job_view(raw)
         known = self._batch_jobs.get(view.uid) if view is not None else None
-        if view is not None and _is_newer(view, known):
+        if view is not None and view.uid not in self._gone and _is_newer(view, known):
             self._batch_jobs[view.uid] = view
             self._put_child(view, view.is_news(known))
         return view
@@ -219,7 +223,7 @@ class Cache:
     def put_pod(self, raw: Object) -> None:
         view = pod_view(raw)
         known = self._pods.get(view.uid) if view is not None else None
-        if view is not None and _is_newer(view, known):
+        if view is not None and view.uid not in self._gone and _is_newer(view, known):
             self._pods[view.uid] = view
             self._put_child(view, view.is_news(known))
 
@@ -231,6 +235,7 @@ class Cache:
     def delete_child(self, raw: Object) -> None:
         """A Job or a Pod is gone. Its deletion brings a Pod's last words."""
         uid = raw["metadata"]["uid"]
+        self._remember_gone(uid)
         if uid in self._pods:
             self._pod_is_gone(pod_view(raw) or self._pods[uid])
         else:

@@ -105,7 +105,9 @@ class Executor:
             stored = await store_payload(self._api, job, pod, verdict.payload_digest)
         except ApiError as error:
             tries = self._log_tries[uid] = self._log_tries.get(uid, 0) + 1
-            if tries < _LOG_TRIES:
+            if (
+                tries < _LOG_TRIES and error.status != 404
+            ):  # what is gone does not come back, and its verdict may go, too
                 raise RetryLaterError(1.0, str(error)) from error
             log.warning("a payload is lost, its answer is not: %s", error, extra={"uid": uid})
             stored = Stored()
