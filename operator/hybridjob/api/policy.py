@@ -278,6 +278,11 @@ class BudgetStatus(Model):
     alerts: Annotated[list[Count], list_of("atomic", 8)] = []
     """The percentages of `alerts` that were reached in this period."""
 
+    @property
+    def label(self) -> str:
+        """The budget's name, with what it counts."""
+        return f"{self.name} ({self.value})" if self.value else self.name
+
 
 class BackendStatus(Model):
     """Whether work may start on a backend now: its hours, and its circuit breaker."""

@@ -38,9 +38,8 @@ def _breaker_line(status: BreakerStatus) -> str:
 
 
 def budget_line(status: BudgetStatus) -> str:
-    name = f"{status.name} ({status.value})" if status.value else status.name
     line = (
-        f"{name:<12} {status.committed:f} used, {status.reserved:f} reserved, {status.remaining:f} left of "
+        f"{status.label:<12} {status.committed:f} used, {status.reserved:f} reserved, {status.remaining:f} left of "
         f"{status.limit:f} {status.currency}"
     )
     if status.next_period_time is not None:

@@ -19,9 +19,9 @@ from hybridjob.cluster.solver_jobs import SolverSettings, solver_objects
 from hybridjob.cluster.views import UID_LABEL, PodView
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.actions import Action, CancelAttempt, KeepReserved, Note, Reserve, Settle, StartAttempt
-from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import AttemptFacts, Fault, ReservationFacts
 from hybridjob.engine.ledger_requests import SettleRequest, UnknownRequest
+from hybridjob.engine.lifecycle import OPEN
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.pricing import display
 from hybridjob.engine.reservations import settlement
@@ -105,9 +105,8 @@ class Executor:
             stored = await store_payload(self._api, job, pod, verdict.payload_digest)
         except ApiError as error:
             tries = self._log_tries[uid] = self._log_tries.get(uid, 0) + 1
-            if (
-                tries < _LOG_TRIES and error.status != 404
-            ):  # what is gone does not come back, and its verdict may go, too
+            # What is gone does not come back, and while it is asked for, its verdict may go, too.
+            if tries < _LOG_TRIES and error.status != 404:
                 raise RetryLaterError(1.0, str(error)) from error
             log.warning("a payload is lost, its answer is not: %s", error, extra={"uid": uid})
             stored = Stored()

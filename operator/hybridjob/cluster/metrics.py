@@ -12,8 +12,7 @@ from hybridjob.api.status import HybridJobStatus
 from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.policy_metrics import PolicyMetrics
 from hybridjob.engine.budgets import Alert
-
-_ENDED = ("Succeeded", "Failed", "Cancelled")
+from hybridjob.engine.lifecycle import OPEN
 
 
 class Metrics:
@@ -58,9 +57,9 @@ class Metrics:
 
     def status_written(self, job: HybridJob, before: HybridJobStatus | None, after: HybridJobStatus) -> None:
         """Count what happened with this status: attempts that ended, waits, hedges."""
-        ended = {attempt.number for attempt in before.attempts if attempt.state in _ENDED} if before else set()
+        ended = {attempt.number for attempt in before.attempts if attempt.state not in OPEN} if before else set()
         for attempt in after.attempts:
-            if attempt.state in _ENDED and attempt.number not in ended:
+            if attempt.state not in OPEN and attempt.number not in ended:
                 self._attempts.labels(attempt.route, attempt.backend, attempt.state, attempt.reason or "").inc()
         reason = _waits_for(after)
         if reason is not None and reason != _waits_for(before):

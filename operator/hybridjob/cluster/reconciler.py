@@ -31,10 +31,9 @@ from hybridjob.cluster.status_writes import delay
 from hybridjob.cluster.work_queue import RetryLaterError, WorkQueue
 from hybridjob.engine.conditions import acknowledged, malformed_status
 from hybridjob.engine.decide import decide
-from hybridjob.engine.draft import OPEN
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.held_jobs import HeldJobs
-from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.lifecycle import OPEN, TERMINAL
 from hybridjob.engine.loads import Loads, load_of
 from hybridjob.engine.policies import find_backend
 from hybridjob.engine.reservations import with_book

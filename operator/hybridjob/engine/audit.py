@@ -8,10 +8,9 @@ from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.status import AttemptStatus
 from hybridjob.engine.accounts import from_micros, to_micros
 from hybridjob.engine.ledger import Book
-from hybridjob.engine.ledger_requests import Entry, SettleRequest
+from hybridjob.engine.ledger_requests import Entry, SettleRequest, charge_in_full
+from hybridjob.engine.lifecycle import OPEN
 from hybridjob.engine.pricing import ZERO, display
-
-_OPEN = ("Pending", "Running", "Cancelling")
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,16 @@ def _entry(entry: Entry, job: HybridJob | None) -> Finding | None:
         return None  # the book knows that it has ended, and charges it in time
     held = f"{display(entry.amount, entry.unit)} held for job {entry.namespace}/{entry.job}, attempt {entry.attempt}"
     if job is None:
-        charge = SettleRequest(entry.key, entry.micros)
-        return Finding(f"{held}: the job is gone, and nobody saw its end; all of it is to be charged", charge)
+        message = f"{held}: the job is gone, and nobody saw its end; all of it is to be charged"
+        return Finding(message, charge_in_full(entry))
     attempts = job.status.attempts if job.status else []
     attempt = next((a for a in attempts if a.number == entry.attempt), None)
-    if attempt is not None and attempt.state not in _OPEN and attempt.cost is None:
-        charge = SettleRequest(entry.key, entry.micros)
-        return Finding(f"{held}: it has ended, and nobody knows what it cost; all of it is to be charged", charge)
-    if attempt is not None and attempt.state not in _OPEN:
-        cost = attempt.cost or ZERO
-        return Finding(
-            f"{held}: it has ended and cost {display(cost, entry.unit)}", SettleRequest(entry.key, to_micros(cost))
-        )
+    if attempt is not None and attempt.state not in OPEN:
+        if attempt.cost is None:
+            message = f"{held}: it has ended, and nobody knows what it cost; all of it is to be charged"
+            return Finding(message, charge_in_full(entry))
+        message = f"{held}: it has ended and cost {display(attempt.cost, entry.unit)}"
+        return Finding(message, SettleRequest(entry.key, to_micros(attempt.cost)))
     if attempt is None and (entry.attempt <= len(attempts) or (job.status and job.status.completion_time)):
         return Finding(f"{held}: there is no such attempt, and there will be none", SettleRequest(entry.key, 0))
     if attempt is not None and attempt.reserved != entry.amount:
@@ -62,7 +59,7 @@ def _entry(entry: Entry, job: HybridJob | None) -> Finding | None:
 
 def _without_entry(book: Book, job: HybridJob) -> Iterator[Finding]:
     for attempt in job.status.attempts if job.status else []:
-        if attempt.reserved and attempt.state in _OPEN and (job.metadata.uid or "", attempt.number) not in book.entries:
+        if attempt.reserved and attempt.state in OPEN and (job.metadata.uid or "", attempt.number) not in book.entries:
             yield Finding(
                 f"job {job.metadata.namespace}/{job.metadata.name}, attempt {attempt.number}: it runs, and the "
                 f"{display(attempt.reserved, _currency(attempt))} that it says are held for it are not"
@@ -76,7 +73,7 @@ def _totals(book: Book, jobs: Iterable[HybridJob], complete: bool) -> Iterator[F
         for attempt in job.status.attempts if job.status else []:
             unsettled = (job.metadata.uid or "", attempt.number) in book.entries
             currency = _currency(attempt)
-            if currency is None or unsettled or attempt.state in _OPEN:
+            if currency is None or unsettled or attempt.state in OPEN:
                 continue
             least[currency] = least.get(currency, ZERO) + (attempt.cost or ZERO)
             unknown = attempt.reserved if attempt.cost is None else attempt.cost

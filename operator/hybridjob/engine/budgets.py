@@ -98,8 +98,7 @@ def least_left(report: Sequence[BudgetStatus]) -> str:
     if not report:
         return ""
     tightest = min(report, key=lambda budget: budget.remaining / budget.limit if budget.limit else Decimal(0))
-    name = f"{tightest.name} ({tightest.value})" if tightest.value else tightest.name
-    return f"{name} {tightest.remaining:f}/{tightest.limit:f} {tightest.currency}"
+    return f"{tightest.label} {tightest.remaining:f}/{tightest.limit:f} {tightest.currency}"
 
 
 def budgets_of(

@@ -30,13 +30,12 @@ from hybridjob.engine.faults import Kind, kind_of
 from hybridjob.engine.instants import millis
 from hybridjob.engine.latency import DurationRequest, sample_of
 from hybridjob.engine.ledger_requests import SubmitRequest
-from hybridjob.engine.lifecycle import TERMINAL
+from hybridjob.engine.lifecycle import OPEN, TERMINAL
 from hybridjob.engine.outcomes import end_attempt, lose_attempt
 from hybridjob.engine.policies import find_backend, rate_card_of
 from hybridjob.engine.pricing import ZERO
 from hybridjob.engine.routing import Option
 
-OPEN = ("Pending", "Running", "Cancelling")
 _CANCEL_AGAIN = timedelta(seconds=30)
 
 
@@ -148,10 +147,10 @@ class Draft:
         elif attempt.state == "Cancelling":
             self.actions.append(CancelAttempt(attempt.number))
             if facts.start_time is not None and attempt.start_time is None:  # it has cost something by now
-                self._begun(index, attempt.model_copy(update={"start_time": facts.start_time}))
+                self._note_start(index, attempt.model_copy(update={"start_time": facts.start_time}))
             self.wakes.append(self.now + _CANCEL_AGAIN)  # its end may come without a word: a node can be lost
         elif facts.start_time is not None and attempt.start_time is None:
-            self._begun(index, attempt.model_copy(update={"state": "Running", "start_time": facts.start_time}))
+            self._note_start(index, attempt.model_copy(update={"state": "Running", "start_time": facts.start_time}))
         elif facts.start_time is None and facts.held is not None:
             # A queue took its place away again: it starts anew, and this is no failure.
             self.attempts[index] = attempt.model_copy(update={"state": "Pending", "start_time": None})
@@ -175,7 +174,7 @@ class Draft:
         begun = attempt.start_time is not None or attempt.number in self.facts.begun
         return attempt.reserved is not None and begun
 
-    def _begun(self, index: int, attempt: AttemptStatus) -> None:
+    def _note_start(self, index: int, attempt: AttemptStatus) -> None:
         self.attempts[index] = attempt
         if attempt.reserved is not None:
             self.actions.append(Note(SubmitRequest((self.job.metadata.uid or "", attempt.number))))

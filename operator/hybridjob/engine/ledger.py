@@ -32,6 +32,7 @@ from hybridjob.engine.ledger_requests import (
     SettleRequest,
     SubmitRequest,
     UnknownRequest,
+    charge_in_full,
 )
 from hybridjob.engine.pricing import display
 
@@ -120,12 +121,11 @@ class Book:
 
     def unknown(self) -> list[Entry]:
         """What is reserved for attempts that nobody knows the cost of, the first to be charged first."""
-        found = (entry for entry in self.entries.values() if entry.state == "Unknown")
-        return sorted(found, key=lambda entry: (entry.until or 0, entry.key))
+        return _unknown(self.entries.values())
 
     def overdue(self, now: datetime) -> list[SettleRequest]:
         """The charges for what has stayed unknown for as long as it may."""
-        return [_whole(entry) for entry in self.unknown() if (entry.until or 0) <= now.timestamp()]
+        return [charge_in_full(entry) for entry in self.unknown() if (entry.until or 0) <= now.timestamp()]
 
     def totals(self) -> dict[str, Account]:
         """What was ever charged and is reserved now, by unit, whether or not a budget asks for it."""
@@ -256,9 +256,7 @@ class _Draft:
 
     def _charge_oldest_unknown(self) -> None:
         """Make room for work: to charge all that was reserved is what would become of it anyway."""
-        unknown = [entry for entry in self.entries.values() if entry.state == "Unknown"]
-        if unknown:
-            oldest = _whole(min(unknown, key=lambda entry: entry.until or 0))
+        for oldest in _unknown(self.entries.values())[:1]:
             self._settle(oldest.key, oldest.micros)
 
     def _alert(self, request: AlertRequest) -> Answer:
@@ -297,8 +295,9 @@ class _Draft:
                         break
 
 
-def _whole(entry: Entry) -> SettleRequest:
-    return SettleRequest(entry.key, entry.micros)
+def _unknown(entries: Iterable[Entry]) -> list[Entry]:
+    found = (entry for entry in entries if entry.state == "Unknown")
+    return sorted(found, key=lambda entry: (entry.until or 0, entry.key))
 
 
 def _total(unit: str) -> Series:

@@ -72,6 +72,11 @@ class SettleRequest:
     micros: int
 
 
+def charge_in_full(entry: Entry) -> SettleRequest:
+    """All that was reserved."""
+    return SettleRequest(entry.key, entry.micros)
+
+
 @dataclass(frozen=True)
 class AlertRequest:
     """Note that an alert was given. Answered with the alert the first time only, so that it is given once."""

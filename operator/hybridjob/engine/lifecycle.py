@@ -27,6 +27,9 @@ MEANINGS: Mapping[State, str] = {
 
 TERMINAL: frozenset[State] = frozenset(state for state in get_args(State) if not TRANSITIONS[state])
 
+OPEN = ("Pending", "Running", "Cancelling")
+"""The states of an attempt that has not ended."""
+
 
 def is_legal(old: State, new: State) -> bool:
     """Whether a status write may change the state from `old` to `new`."""

@@ -11,7 +11,17 @@ from hybridjob.api.common import memory_bytes
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.contract.progress import Progress
-from hybridjob.engine.actions import Action, CancelAttempt, Decision, KeepReserved, Note, Reserve, Settle, StartAttempt
+from hybridjob.engine.actions import (
+    Action,
+    CancelAttempt,
+    Decision,
+    KeepReserved,
+    Note,
+    Reserve,
+    Settle,
+    Settlement,
+    StartAttempt,
+)
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import Facts, ReservationFacts
 from hybridjob.engine.held_jobs import HeldJobs
@@ -166,7 +176,7 @@ class Runner:
         return None
 
     def _save(self, stored: StoredJob, decision: Decision) -> None:
-        settlements = [action for action in decision.actions if isinstance(action, Settle | KeepReserved)]
+        settlements = [action for action in decision.actions if isinstance(action, Settlement)]
         if decision.status == stored.job.status and not settlements:
             return
         self._store.save_status(stored.uid, decision.status, settlements, self._clock())
@@ -174,7 +184,7 @@ class Runner:
 
     def _give_alerts(self, policy: QuantumBackendPolicy, decision: Decision) -> None:
         """Tell of thresholds that were reached: each once in its period, whichever run it is."""
-        if any(isinstance(action, Reserve | Settle | KeepReserved) for action in decision.actions):
+        if any(isinstance(action, Reserve | Settlement) for action in decision.actions):
             for alert in self._store.ledger.give_alerts(policy):
                 log.warning("%s", alert.message)
 
