@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hybridjob.cluster.api_client import ApiError, KubernetesApi, Object
+from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.kinds import CONFIG_MAPS, Kind
 from hybridjob.cluster.ledger import DOCUMENT_KEY, ClusterLedger, LedgerError, LedgerLostError, ledger_name
+from hybridjob.cluster.metrics import Metrics
+from hybridjob.cluster.policy_reports import PolicyReports
 from hybridjob.engine.accounts import LIFETIME, Series, from_micros
 from hybridjob.engine.budgets import budget_report
 from hybridjob.engine.ledger_document import load
-from hybridjob.engine.ledger_requests import SettleRequest
+from hybridjob.engine.ledger_requests import SettleRequest, UnknownRequest
 from support.build import job_of, policy, reserve
 
 TOTAL = Series("USD", "Policy", "", LIFETIME)
@@ -140,6 +143,24 @@ async def damaged(api: KubernetesApi, namespace: str) -> Any:
     await api.replace(CONFIG_MAPS, namespace, ledger_name("p"), repaired)
     await ledger.settle("p", SettleRequest(("a", 1), 1_000_000))
     return {"error": error, "other": other.granted} | await stored(api, namespace)
+
+
+async def overdue(api: KubernetesApi, namespace: str) -> Any:
+    """What is overdue under one policy is charged, whatever has become of the ledger of another."""
+    ledger = make(api, namespace)
+    for name, uid in (("broken", "a"), ("p", "b")):
+        await ledger.reserve(name, job_of(uid), reserve("4"))
+        await ledger.settle(name, UnknownRequest((uid, 1), 0))
+    item = await api.get(CONFIG_MAPS, namespace, ledger_name("broken"))
+    await api.replace(CONFIG_MAPS, namespace, ledger_name("broken"), item | {"data": {DOCUMENT_KEY: "{}"}})
+    cache = Cache(lambda _: None)
+    reports = PolicyReports(api, cache, ledger, Metrics(cache, lambda: 0), lambda: datetime.now(UTC))
+    running = asyncio.create_task(reports.run())
+    async with asyncio.timeout(60):
+        while ledger.book("p").entries:
+            await asyncio.sleep(0.1)
+    running.cancel()
+    return {"held": len(ledger.book("broken").entries)} | await stored(api, namespace)
 
 
 async def main(scenario: str, namespace: str) -> None:

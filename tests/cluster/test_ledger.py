@@ -50,6 +50,12 @@ def test_an_alert_is_given_once_also_across_restarts(cluster: Cluster, namespace
     assert seen == {"given": [1, 0, 0], "reached": [50], "reserved": "5"}
 
 
+def test_a_damaged_ledger_keeps_no_other_policy_from_charging_what_is_overdue(cluster: Cluster, namespace: str) -> None:
+    """One ledger was read after the other, and the first that could not be ended the round for all."""
+    seen = run(cluster, "overdue", namespace)
+    assert (seen["held"], seen["used"], seen["open"]) == (1, "4", 0)
+
+
 def test_a_damaged_ledger_stops_its_own_policy_until_it_is_repaired(cluster: Cluster, namespace: str) -> None:
     seen = run(cluster, "damaged", namespace)
     assert "damaged, at schemaVersion" in seen["error"]

@@ -91,21 +91,23 @@ class ClusterLedger:
         if request.key in self.book(policy).entries:
             await self._writer(policy).ask(request)
 
-    async def charge_overdue(self) -> list[Entry]:
-        """Charge what has stayed unknown for as long as its policy allows; what was charged. Raises as `reserve`
-        does.
+    def policies(self) -> list[str]:
+        """Those that have a ledger which can be read; a policy itself may be gone."""
+        return list(self._writers)
+
+    async def charge_overdue(self, policy: str) -> list[Entry]:
+        """Charge what has stayed unknown for as long as the policy allows; what was charged. Raises as `reserve` does.
 
         A person may find out and settle by hand, in the ConfigMap: that is looked for first.
         """
-        for policy, writer in list(self._writers.items()):
-            if writer.book.unknown():
-                try:
-                    await writer.look()
-                except ApiError as error:
-                    raise LedgerError(f"the ledger of policy {policy} cannot be read: {error}") from error
-        now = self._clock()
-        asked = [(writer, request) for writer in self._writers.values() for request in writer.book.overdue(now)]
-        answers = await asyncio.gather(*(writer.ask(request) for writer, request in asked))
+        writer = self._writer(policy)
+        if not writer.book.unknown():
+            return []
+        try:
+            await writer.look()
+        except ApiError as error:
+            raise LedgerError(f"the ledger of policy {policy} cannot be read: {error}") from error
+        answers = await asyncio.gather(*(writer.ask(request) for request in writer.book.overdue(self._clock())))
         return [answer.entry for answer in answers if answer.entry is not None]
 
     async def note(self, policy: str, request: NoteRequest) -> None:

@@ -39,7 +39,8 @@ class PolicyReports:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            await self._charge_overdue()
+            for policy in self._ledger.policies():
+                await self._charge_overdue(policy)
             for gone in self._metrics.policies.reports.keys() - self._cache.policies.keys():
                 del self._metrics.policies.reports[gone]
             for record in list(self._cache.policies.values()):
@@ -52,10 +53,10 @@ class PolicyReports:
                         log.warning("a policy's status cannot be written: %s", error, extra={"policy": record.name})
             await asyncio.sleep(_PERIOD_SECONDS)
 
-    async def _charge_overdue(self) -> None:
+    async def _charge_overdue(self, policy: str) -> None:
         """Charge what has stayed unknown for too long, also under a policy that is gone."""
         try:
-            for entry in await self._ledger.charge_overdue():
+            for entry in await self._ledger.charge_overdue(policy):
                 log.warning(
                     "charges all of %s for attempt %d of job %s/%s on %s: nobody found out what it cost",
                     display(entry.amount, entry.unit),
@@ -66,7 +67,7 @@ class PolicyReports:
                     extra={"uid": entry.job_uid},
                 )
         except LedgerError as error:
-            log.error("%s", error)
+            log.error("%s", error, extra={"policy": policy})
 
     async def _report(self, record: PolicyRecord) -> None:
         await self._give_alerts(record)
