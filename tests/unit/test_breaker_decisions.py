@@ -8,36 +8,34 @@ import pytest
 from hybridjob.api.breaker import BreakerStatus
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.engine.actions import Decision, Note, Reserve, StartAttempt
 from hybridjob.engine.backend_report import backend_report, open_backends
 from hybridjob.engine.breaker import ALL, Breaker, ReportRequest, apply
 from hybridjob.engine.breaker_gate import breaker_report
-from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, ReservationFacts
 from hybridjob.engine.instants import millis
 from hybridjob.engine.ledger import Book
 from hybridjob.engine.windows import window_report
 from support.build import START, UID, after, backend, job, policy, priced, verdict
+from support.driver import Driver
 
 BREAKER = {"consecutiveFailures": 2, "openSeconds": 60, "probeDeadlineSeconds": 300}
 
 
-class Drive:
+class Drive(Driver):
     """Decides again and again, and notes what is to be noted."""
 
     def __init__(self, spec: HybridJob, rules: QuantumBackendPolicy) -> None:
-        self.job, self.policy, self.breakers = spec, rules, dict[str, Breaker]()
+        super().__init__(spec, rules)
+        self.breakers: dict[str, Breaker] = {}
 
     def at(self, seconds: float, **facts: Any) -> Decision:
-        now = after(seconds)
         attempts = {int(key[1:]): facts.pop(key) for key in list(facts) if key[0] == "n" and key[1:].isdigit()}
-        decision = decide(self.job, self.policy, Facts(attempts=attempts, breakers=dict(self.breakers), **facts), now)
+        decision = self.decide(seconds, Facts(attempts=attempts, breakers=dict(self.breakers), **facts))
         for action in decision.actions:
             if isinstance(action, Note):
                 self.note(action, seconds)
-        self.job = self.job.model_copy(update={"status": decision.status})
         return decision
 
     def note(self, action: Note, seconds: float) -> None:
@@ -51,11 +49,6 @@ class Drive:
         for number, namespace in enumerate(namespaces):
             time = millis(after(seconds))
             self.note(Note(ReportRequest((f"{namespace}{number}", 1), backend, namespace, time, True, rules)), seconds)
-
-    @property
-    def status(self) -> HybridJobStatus:
-        assert self.job.status is not None
-        return self.job.status
 
 
 def guarded(*backends: dict[str, Any], **breaker: Any) -> QuantumBackendPolicy:

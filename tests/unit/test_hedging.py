@@ -22,6 +22,7 @@ from hybridjob.engine.ledger import Book
 from hybridjob.engine.ledger_document import Written, dump, load
 from hybridjob.engine.lifecycle import TERMINAL, is_legal
 from support.build import START, UID, after, backend, job, policy, priced, verdict
+from support.driver import Driver
 
 EXPECTED = {"classical": {"expectedLatency": {"runSeconds": 20}}}
 """Nine of ten classical attempts take 20 s: of a deadline of 100 s, a hedge starts after 78."""
@@ -36,27 +37,19 @@ def hedged(**spec: Any) -> HybridJob:
     )
 
 
-class Drive:
+class Drive(Driver):
     """Decides again and again; a book, and solvers that do as they are told."""
 
     def __init__(self, spec: HybridJob | None = None, rules: QuantumBackendPolicy | None = None) -> None:
-        self.job, self.policy, self.hedges = spec or hedged(), rules or policy(**EXPECTED), tuple[Hedge, ...]()
+        super().__init__(spec or hedged(), rules or policy(**EXPECTED))
+        self.hedges: tuple[Hedge, ...] = ()
 
     def at(self, seconds: float, facts: dict[int, AttemptFacts] | None = None, **more: Any) -> Decision:
-        before = self.job.status.state if self.job.status else "Pending"
-        found = Facts(attempts=facts or {}, hedges=self.hedges, **more)
-        decision = decide(self.job, self.policy, found, after(seconds))
-        assert is_legal(before, decision.status.state)
+        decision = self.decide(seconds, Facts(attempts=facts or {}, hedges=self.hedges, **more))
         for action in decision.actions:
             if isinstance(action, Note) and isinstance(action.request, HedgeRequest):
                 self.hedges = grant(self.hedges, action.request, millis(after(seconds)))
-        self.job = self.job.model_copy(update={"status": decision.status})
         return decision
-
-    @property
-    def status(self) -> HybridJobStatus:
-        assert self.job.status is not None
-        return self.job.status
 
 
 RUNNING = AttemptFacts(after(1))

@@ -8,33 +8,26 @@ from hybridjob.api.policy import QuantumBackendPolicy
 from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine.actions import CancelAttempt, Decision, Settle, StartAttempt
-from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, Fault, PolicyLoad, ReservationFacts
 from support.build import START, after, backend, job, policy, priced, verdict
+from support.driver import Driver
 
 EMPTY = policy().model_copy(update={"spec": policy().spec.model_copy(update={"backends": []})})
 
 
-class Drive:
+class Drive(Driver):
     """Decides again and again, keeping the status."""
 
     def __init__(self, spec: HybridJob, rules: QuantumBackendPolicy | None = None) -> None:
-        self.job, self.policy = spec, rules or policy()
+        super().__init__(spec, rules or policy())
 
     def at(self, seconds: float, facts: Facts | None = None) -> Decision:
-        decision = decide(self.job, self.policy, facts or Facts(), after(seconds))
-        self.job = self.job.model_copy(update={"status": decision.status})
-        return decision
+        return self.decide(seconds, facts or Facts())
 
     def edit(self, **spec: object) -> None:
         changed = self.job.spec.model_copy(update=spec)
         metadata = self.job.metadata.model_copy(update={"generation": self.job.metadata.generation + 1})
         self.job = self.job.model_copy(update={"spec": changed, "metadata": metadata})
-
-    @property
-    def status(self) -> HybridJobStatus:
-        assert self.job.status is not None
-        return self.job.status
 
 
 def attempts(**facts: AttemptFacts) -> Facts:

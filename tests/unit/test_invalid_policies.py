@@ -9,16 +9,15 @@ import pytest
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.api.status import HybridJobStatus
 from hybridjob.cluster.cache import Cache
 from hybridjob.cluster.inputs import find_policy
 from hybridjob.contract.verdict import Usage
 from hybridjob.engine.actions import Decision, KeepReserved, Reserve, Settle, StartAttempt
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
-from hybridjob.engine.lifecycle import is_legal
 from hybridjob.engine.policies import stand_in
 from support.build import START, after, backend, job, policy, priced, verdict
+from support.driver import Driver
 
 PAID = policy(backend(rateCard=priced("0.001")), budgets=[{"name": "all", "limit": "2", "currency": "USD"}])
 GONE = stand_in("policy")
@@ -27,27 +26,18 @@ GRANTED = ReservationFacts(1, "aer", Decimal("1.024"), True)
 START_CLASSICAL = StartAttempt(2, "Classical", "classical")
 
 
-class Drive:
+class Drive(Driver):
     """A job under a policy that is valid until it is not."""
 
     def __init__(self, **spec: Any) -> None:
-        self.job, self.policy, self.missing = job(**spec), PAID, ""
+        super().__init__(job(**spec), PAID)
+        self.missing = ""
 
     def turns_invalid(self) -> None:
         self.policy, self.missing = GONE, WRONG
 
     def at(self, seconds: float, attempt: AttemptFacts | None = None, **more: Any) -> Decision:
-        facts = Facts({1: attempt} if attempt else {}, policy_missing=self.missing or None, **more)
-        decision = decide(self.job, self.policy, facts, after(seconds))
-        before = self.job.status.state if self.job.status else "Pending"
-        assert is_legal(before, decision.status.state)
-        self.job = self.job.model_copy(update={"status": decision.status})
-        return decision
-
-    @property
-    def status(self) -> HybridJobStatus:
-        assert self.job.status is not None
-        return self.job.status
+        return self.decide(seconds, Facts({1: attempt} if attempt else {}, policy_missing=self.missing or None, **more))
 
 
 class TestJobsUnderIt:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.rates import RateCard
-from hybridjob.api.status import AttemptStatus
+from hybridjob.api.status import AttemptStatus, Route
 from hybridjob.contract.verdict import GateShots, Usage
 from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts
@@ -30,6 +30,19 @@ from support.build import START, after, backend, job, policy, priced, verdict
 
 def card(**fields: object) -> RateCard:
     return RateCard.model_validate(fields)
+
+
+def running(route: Route, reserved: str, rates: RateCard) -> AttemptStatus:
+    """A paid attempt under way."""
+    return AttemptStatus(
+        number=1,
+        route=route,
+        backend="q",
+        state="Running",
+        created_time=START,
+        reserved=Decimal(reserved),
+        rate_card=rates,
+    )
 
 
 def most(rates: RateCard, spec: HybridJob, problem_size: int | None = None) -> Decimal:
@@ -135,33 +148,14 @@ def test_without_the_gates_the_price_is_unknown_and_never_zero(rates: dict[str, 
     with pytest.raises(PriceUnknownError, match="needs the gates"):
         most(card(**rates), job(), None)
     assert charge(card(**rates), Usage(tasks=1, shots=1)) is None
-    ended = end_attempt(
-        AttemptStatus(
-            number=1,
-            route="Quantum",
-            backend="q",
-            state="Running",
-            created_time=START,
-            reserved=Decimal(7),
-            rate_card=card(**rates),
-        ),
-        AttemptFacts(START, after(1), 0, verdict()),
-    )
+    ended = end_attempt(running("Quantum", "7", card(**rates)), AttemptFacts(START, after(1), 0, verdict()))
     assert ended.cost is None, "nobody knows what it cost: it stays reserved"
 
 
 @pytest.mark.parametrize(("exit_code", "cost"), [(-9, Decimal(3)), (None, None)])
 def test_time_that_nobody_has_measured_has_no_price(exit_code: int | None, cost: Decimal | None) -> None:
-    running = AttemptStatus(
-        number=1,
-        route="Classical",
-        backend="classical",
-        state="Running",
-        created_time=START,
-        reserved=Decimal(7),
-        rate_card=card(formula="PerSecond", currency="USD", perSecond="1"),
-    )
-    assert end_attempt(running, AttemptFacts(START, after(3), exit_code)).cost == cost
+    attempt = running("Classical", "7", card(formula="PerSecond", currency="USD", perSecond="1"))
+    assert end_attempt(attempt, AttemptFacts(START, after(3), exit_code)).cost == cost
 
 
 def test_units_of_a_provider_are_counted_like_money() -> None:
@@ -235,16 +229,8 @@ class TestClassical:
         assert estimate(card(formula="PerHour", currency="USD", perHour="0.36"), classical_workload(spec.spec), START)
         (reserve,) = decide(spec, self.rules("1"), Facts(), START).actions
         assert (reserve.backend, reserve.amount) == ("classical", Decimal("0.01"))  # type: ignore[union-attr]
-        running = AttemptStatus(
-            number=1,
-            route="Classical",
-            backend="classical",
-            state="Running",
-            created_time=START,
-            reserved=Decimal("0.01"),
-            rate_card=card(formula="PerHour", currency="USD", perHour="0.36"),
-        )
-        ended = end_attempt(running, AttemptFacts(START, after(20), 0, verdict(usage=Usage())))
+        attempt = running("Classical", "0.01", card(formula="PerHour", currency="USD", perHour="0.36"))
+        ended = end_attempt(attempt, AttemptFacts(START, after(20), 0, verdict(usage=Usage())))
         assert ended.cost == Decimal("0.002")
 
     def test_without_money_for_it_the_job_fails_and_says_so(self) -> None:

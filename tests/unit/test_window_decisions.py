@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hybridjob.api.hybridjob import HybridJob
 from hybridjob.api.policy import QuantumBackendPolicy
-from hybridjob.api.status import HybridJobStatus
 from hybridjob.contract.exit_codes import ExitCode
 from hybridjob.engine.actions import Decision, Reserve, Settle, StartAttempt
-from hybridjob.engine.decide import decide
 from hybridjob.engine.facts import AttemptFacts, Facts, ReservationFacts
 from hybridjob.engine.windows import window_report
 from support import build
 from support.build import START, after, backend, job, priced
+from support.driver import Driver
 
 HOUR = 3600
 LIMITS = {"queueDeadlineSeconds": 4 * HOUR, "completionDeadlineSeconds": 5 * HOUR}
@@ -41,22 +39,14 @@ def policy(*backends: dict[str, Any], **spec: Any) -> QuantumBackendPolicy:
     )
 
 
-class Drive:
+class Drive(Driver):
     """Decides again and again, keeping the status."""
 
     def __init__(self, rules: QuantumBackendPolicy, **spec: Any) -> None:
-        self.policy = rules
-        self.job: HybridJob = job(**({"limits": LIMITS} | spec))
+        super().__init__(job(**({"limits": LIMITS} | spec)), rules)
 
     def at(self, seconds: float, facts: Facts | None = None) -> Decision:
-        decision = decide(self.job, self.policy, facts or Facts(), after(seconds))
-        self.job = self.job.model_copy(update={"status": decision.status})
-        return decision
-
-    @property
-    def status(self) -> HybridJobStatus:
-        assert self.job.status is not None
-        return self.job.status
+        return self.decide(seconds, facts or Facts())
 
 
 class TestWaiting:
